@@ -20,7 +20,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 from starlette.datastructures import MutableHeaders
@@ -73,13 +73,15 @@ from targetry.edge.ofrep.paths import OfrepTarget, parse_ofrep_path
 from targetry.edge.ofrep.settings import OfrepSettings
 from targetry.edge.ui.ask_page import AskPage
 from targetry.edge.ui.files_page import FilesPage
-from targetry.edge.ui.folder_editor import FolderEditor
 from targetry.edge.ui.page import Dashboard
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.edge.ui.request_history import RequestHistory
 from targetry.errors import ErrorCode
 from targetry.hooks import Hook, with_installed
 from targetry.recording.log import RequestLog
+
+if TYPE_CHECKING:
+    from targetry.edge.ui.folder_editor import FolderEditor
 
 _ARTIFACT_PATH: Final = re.compile(r"/([^/]+)/([^/]+)/v1/(?:[^/]+/)?(rules\.(?:json|bin))")
 _UNKNOWN_PATH: Final = "(unknown path)"

@@ -18,10 +18,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from targetry._runtime.lazy_import import importing
 from targetry.delivery.hosts import cluster_number
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.registry import ArtifactRegistry
@@ -34,7 +35,6 @@ from targetry.edge.http.write_access import WriteAccess
 from targetry.edge.ofrep.event_streams import EventStreams
 from targetry.edge.ofrep.settings import OfrepSettings, ofrep_settings
 from targetry.edge.options import EdgeOptions
-from targetry.edge.ui.folder_editor import FolderEditor
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.errors import OptionError
 from targetry.geo.maxmind import GeoDatabase
@@ -44,6 +44,9 @@ from targetry.ledger.retention import Retention, RetentionTask, prune_shared
 from targetry.ledger.store import EventStore
 from targetry.recording.log import MAX_BYTES, RequestLog, check_log_options
 from targetry.samples import shop_path
+
+if TYPE_CHECKING:
+    from targetry.edge.ui.folder_editor import FolderEditor
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 1024
@@ -322,6 +325,11 @@ def check(options: EdgeOptions) -> None:
 
 def _editors(options: EdgeOptions) -> list[FolderEditor]:
     """Return the editors of the folders, with the names of their artifacts."""
+    if not options.activities:
+        return []
+    with importing():
+        from targetry.edge.ui.folder_editor import FolderEditor
+
     names = display_names([*options.artifacts, *options.activities])[len(options.artifacts) :]
     return [FolderEditor(name, Path(path)) for name, path in zip(names, options.activities, strict=True)]
 

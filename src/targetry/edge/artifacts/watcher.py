@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from targetry._runtime.daemon_threads import start_daemon_thread
+from targetry._runtime.lazy_import import importing
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.device.unusable_rules import describe_unusable_rules
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
-from targetry.edge.artifacts.sources import FileSource, FolderSource, Version, WatchedSource
+from targetry.edge.artifacts.sources import FileSource, Version, WatchedSource
 from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.errors import ArtifactError, NoThreadError
 
@@ -176,9 +177,18 @@ class _File:
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
         self.name = name
-        self.source: WatchedSource = FolderSource(path) if path.is_dir() else FileSource(path)
+        self.source = _source(path)
         self.identity: Version | None = None
         self.artifact: LoadedArtifact | None = None
         self.refused: str | None = None
         self.missing_checks = 0
         self.loaded_at = 0.0
+
+
+def _source(path: Path) -> WatchedSource:
+    if not path.is_dir():
+        return FileSource(path)
+    with importing():
+        from targetry.edge.artifacts.folder_source import FolderSource
+
+    return FolderSource(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -12,13 +12,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from targetry.edge.artifacts.edited_file import EditedFile, EditError, EditPreview
 from targetry.edge.artifacts.registry import ArtifactRegistry
 from targetry.edge.delivery.request_parsing import check_field_count
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.http.request_form import read_form
 from targetry.edge.http.write_access import WriteAccess
-from targetry.edge.ui.folder_editor import EditedFile, EditError, EditPreview, FolderEditor
 from targetry.edge.ui.templates import templates
+
+if TYPE_CHECKING:
+    from targetry.edge.ui.folder_editor import FolderEditor
 
 _MOST_BODY: Final = 2_000_000  # bytes of a form, in which most characters of a file can be escaped
 

@@ -10,16 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from targetry.activities.compile.compiler import compile_activities
 from targetry.activities.compile.loading import load_folder
 from targetry.activities.lint.checker import check_loaded
 from targetry.activities.model.files import MAX_FILE_BYTES, ActivityFolder, FolderFileError, write_atomically
-from targetry.activities.model.finding import Finding
 from targetry.activities.review.plan import plan
 from targetry.activities.review.plan_text import plan_text
-from targetry.edge.artifacts.sources import served_artifact
+from targetry.edge.artifacts.edited_file import EditedFile, EditError, EditPreview
+from targetry.edge.artifacts.folder_source import served_artifact
 
 MAX_EDITED_BYTES: Final = 500_000
 
@@ -39,30 +37,6 @@ experiences:
         html: <p>Variant</p>
 """
 _MARK: Final = b"\xef\xbb\xbf"
-
-
-class EditError(Exception):
-    """A file cannot be read or saved; the text says why and what to do."""
-
-
-class EditedFile(msgspec.Struct, frozen=True):
-    """Text of a file, and the version of its content, which is empty for a new file."""
-
-    name: str
-    text: str
-    version: str
-
-
-class EditPreview(msgspec.Struct, frozen=True):
-    """Findings of the folder with an edited file, and the plan if it compiles."""
-
-    findings: list[Finding]
-    plan: str | None
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether the folder compiles."""
-        return self.plan is not None
 
 
 class FolderEditor:

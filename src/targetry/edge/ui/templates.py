@@ -10,10 +10,10 @@ from importlib import resources
 from typing import Any, Final
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import Response
 
+from targetry._runtime.lazy_import import importing
 from targetry.edge.ui.report_charts import rate_bars, time_charts
 from targetry.humanize.figures import (
     describe_removal,
@@ -43,6 +43,9 @@ class PageTemplates:
     """Templates of the pages; texts are escaped and truncated."""
 
     def __init__(self) -> None:
+        with importing():  # an edge without visitors of its pages does not need the package
+            from jinja2 import Environment, PackageLoader, StrictUndefined
+
         made = Environment(
             loader=PackageLoader("targetry.edge.ui", "pages"),
             autoescape=True,
