@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import iscoroutinefunction
-from typing import Any, Final, NamedTuple, TypeVar, Unpack, cast
+from typing import Any, Final, Unpack, cast
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.contrib.client_source import ClientInput, ClientSource
@@ -20,6 +20,7 @@ from targetry.web.visit import FAILED_STATUS, Visit
 with importing_extra("flask"):
     from flask import (
         Flask,
+        Request,
         Response,
         current_app,
         g,
@@ -31,8 +32,6 @@ with importing_extra("flask"):
     from werkzeug.local import LocalProxy
 
 __all__ = ["BoundTarget", "Consent", "Target", "current_target", "target"]
-
-T = TypeVar("T")
 
 _PREFIX: Final = "TARGETRY_"
 _EXTENSION: Final = "targetry"
@@ -97,12 +96,12 @@ class Target:
         app.extensions[_EXTENSION] = _Serving(app, client, settings)
 
 
-class _Visiting(NamedTuple):
-    """Request that is being answered; `before` is OpenFeature's context to set back."""
+_Visiting = tuple[Visit, BoundTarget, Any]
+"""Visit and target of a request that is being answered, and OpenFeature's context to set back."""
 
-    visit: Visit
-    target: BoundTarget
-    before: Any
+# Each use of a proxy looks its object up again, through layers of Werkzeug.
+_request_now: Callable[[], Request] = cast("LocalProxy[Request]", request)._get_current_object
+_globals_now: Callable[[], Any] = cast("LocalProxy[Any]", g)._get_current_object
 
 
 class _Serving:
@@ -120,56 +119,58 @@ class _Serving:
         got_request_exception.connect(self._fail, app)
 
     def _begin(self) -> None:
-        original, shared = _current(request), _current(g)  # each use of a proxy looks them up
-        shared.pop("target", None)  # an outer application context lives longer than a request
-        if self._settings.is_excluded(original.path):
+        original, shared = _request_now(), _globals_now()
+        settings = self._settings
+        if settings.exclude and settings.is_excluded(original.path):
+            shared.pop("target", None)  # an outer application context lives longer than a request
             return
-        visits = self._source.visits or self._source.open()
-        visit = Visit(visits, WsgiRequest(original.environ, original))
+        environ = original.environ
+        visit = Visit(self._source.visits or self._source.open(), WsgiRequest(environ, original))
         bound = shared.target = BoundTarget(visit)
         before = None
-        if self._settings.openfeature:
+        if settings.openfeature:
             from targetry.contrib.openfeature_context import set_context
 
             bound.ready()
             before = set_context(visit)
-        original.environ[self._key] = _Visiting(visit, bound, before)
-
-    @property
-    def _visiting(self) -> _Visiting | None:
-        return cast("_Visiting | None", request.environ.get(self._key))
+        environ[self._key] = visit, bound, before
 
     def find_target(self) -> BoundTarget | None:
         """Return the target of the current request: in a stream too, and with a copied context."""
-        visiting = self._visiting
-        return visiting.target if visiting is not None else g.get("target")
+        visiting: _Visiting | None = _request_now().environ.get(self._key)
+        return visiting[1] if visiting is not None else g.get("target")
 
     def _respond(self, response: Response) -> Response:
-        visiting = self._visiting
-        if visiting is not None and not visiting.visit.is_settled:
-            if visiting.visit.needs_headers:
-                visiting.target.respond(_Headers(response.headers))
-            visiting.visit.settle(response.status_code)
+        visiting: _Visiting | None = _request_now().environ.get(self._key)
+        if visiting is not None:
+            visit, bound, _ = visiting
+            if not visit.is_settled:
+                if visit.needs_headers:
+                    bound.respond(_Headers(response.headers))
+                visit.settle(response.status_code)
         return response
 
     def _fail(self, sender: Flask, **_: object) -> None:
         """Drop the impressions of a view that raised; the page of the error has no cookies."""
-        visiting = self._visiting
-        if visiting is not None and not visiting.visit.is_settled:
-            visiting.visit.settle(FAILED_STATUS)
+        visiting: _Visiting | None = _request_now().environ.get(self._key)
+        if visiting is not None and not visiting[0].is_settled:
+            visiting[0].settle(FAILED_STATUS)
 
     def _end(self, error: BaseException | None) -> None:
-        environ = request.environ
+        environ = _request_now().environ
         visiting: _Visiting | None = environ.get(self._key)
-        if visiting is None or g.get("target") is not visiting.target:
-            return  # it has ended already, or a thread with a copy of the context ends
+        if visiting is None:
+            return  # it has ended already
+        visit, bound, before = visiting
+        if getattr(_globals_now(), "target", None) is not bound:
+            return  # a thread with a copy of the context ends
         del environ[self._key]
-        if visiting.before is not None:
+        if before is not None:
             from targetry.contrib.openfeature_context import reset_context
 
-            reset_context(visiting.before)
-        if not visiting.visit.is_settled:
-            visiting.visit.settle(FAILED_STATUS)
+            reset_context(before)
+        if not visit.is_settled:
+            visit.settle(FAILED_STATUS)
 
 
 class _Headers:
@@ -185,11 +186,6 @@ class _Headers:
         merged = merged_vary(self._headers.getlist("Vary"), name)
         if merged is not None:
             self._headers["Vary"] = merged
-
-
-def _current(proxy: T) -> T:
-    """Return the object that a proxy stands for now."""
-    return cast("LocalProxy[T]", proxy)._get_current_object()
 
 
 def _find_target() -> BoundTarget | None:
