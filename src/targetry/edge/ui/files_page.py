@@ -63,7 +63,7 @@ class FilesPage:
         self._changes: dict[str, Callable[[FolderEditor, EditedFile], None]] = {
             "save": _save,
             "create": _create,
-            "remove now": FolderEditor.remove,
+            "remove now": _remove,
         }
 
     def routes(self) -> list[Route]:
@@ -95,7 +95,7 @@ class FilesPage:
         self, target: _Target, edited: EditedFile, change: Callable[[FolderEditor, EditedFile], None]
     ) -> Response:
         """Make a change if the folder compiles with it."""
-        editor, is_removal = self._editor(target.folder), change is FolderEditor.remove
+        editor, is_removal = self._editor(target.folder), change is _remove
         if (change is _create) is not target.is_new:
             raise RequestRejected(400, "the form does not fit its address; send it from the edge's page")
         try:
@@ -174,6 +174,10 @@ def _edited(name: str, fields: dict[str, str]) -> EditedFile:
 
 def _save(editor: FolderEditor, edited: EditedFile) -> None:
     editor.save(edited, edited.text)
+
+
+def _remove(editor: FolderEditor, edited: EditedFile) -> None:
+    editor.remove(edited)
 
 
 def _create(editor: FolderEditor, edited: EditedFile) -> None:
