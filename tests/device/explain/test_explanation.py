@@ -36,9 +36,11 @@ from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.explanation import (
     Explanation,
     LocationExplanation,
+    LocationMatches,
     RuleExplanation,
     Verdict,
     explain,
+    match_locations,
 )
 from targetry.device.logic.allocation import allocation
 from targetry.device.ruleset import RuleSet, compile_artifact
@@ -314,6 +316,12 @@ def explained_places(explanation: Explanation) -> list[list[Any]]:
     return [*by_mode, sorted(of("view", "prefetch"))]
 
 
+def places_of(location: LocationExplanation | LocationMatches) -> list[Any]:
+    """Return what an explanation and its short form have in common."""
+    experiences = sorted(str(one.meta.get("experience.id")) for one in location.matched)
+    return [location.mode, location.type, location.name, location.is_remote, experiences]
+
+
 def agree(document: dict[str, Any], seed: int) -> None:
     rng = random.Random(seed)
     request_for = question(rng, document)
@@ -329,6 +337,8 @@ def agree(document: dict[str, Any], seed: int) -> None:
     )
 
     assert explained_places(explanation) == decided_places(rules, request, request_for["now"])
+    matches = match_locations(rules, request, client_code=CLIENT, now_ms=request_for["now"])
+    assert [places_of(one) for one in matches] == [places_of(one) for one in explanation.locations]
     for location in explanation.locations:
         for one in location.rules:
             if one.condition is not None and one.verdict is not Verdict.FAILED:

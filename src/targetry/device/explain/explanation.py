@@ -20,7 +20,8 @@ from targetry.device.explain.condition_tree import ConditionNode, condition_tree
 from targetry.device.explain.truncation import truncate
 from targetry.device.logic.facts import Details, Facts, RequestFacts, bucketing_id
 from targetry.device.matching import all_matches, first_match
-from targetry.device.remote import RemoteDependency, remote_dependency
+from targetry.device.personalize import Template
+from targetry.device.remote import remote_dependency
 from targetry.device.ruleset import CompiledRule, Location, RuleSet
 from targetry.errors import ArtifactError
 from targetry.models import Context, DeliveryRequest, RequestDetails
@@ -118,81 +119,118 @@ def explain(
         now_ms: The time of the decision, epoch milliseconds.
         budget: Bounds what the explanation takes in addition to the decision.
     """
-    facts = RequestFacts(request.context or _NO_CONTEXT, bucketing_id(request.id), client_code, now_ms)
-    token = request._property.token if request._property is not None else None
+    facts, token = _facts_of(request, client_code, now_ms)
     context = Facts(facts, RequestDetails(), None).as_dict(None)
     del context["mbox"]
-    explainer = _Explainer(rules, facts, token, remote_dependency(rules, request), budget)
-    locations = list(explainer.locations(request))
+    explainer = _Explainer(rules, facts, token, budget)
+    locations = [explainer.location(one) for one in _requested(rules, request)]
     return Explanation(client_code, facts.visitor, token, now_ms, context, locations)
 
 
+class LocationMatches(msgspec.Struct, frozen=True):
+    """One requested location with the content of the rules that matched.
+
+    The other fields are those of `LocationExplanation`.
+    """
+
+    mode: str
+    type: str
+    name: str | None
+    is_remote: bool
+    matched: list[Template]
+
+
+def match_locations(
+    rules: RuleSet, request: DeliveryRequest, *, client_code: str, now_ms: int
+) -> list[LocationMatches]:
+    """Return the matches that `explain` explains, in a tenth of its time. Never raises.
+
+    Args:
+        rules: The compiled artifact.
+        request: A prepared request, as for `decide`.
+        client_code: The client code, a part of the bucketing key.
+        now_ms: The time of the decision, epoch milliseconds.
+    """
+    facts, token = _facts_of(request, client_code, now_ms)
+    found = []
+    for one in _requested(rules, request):
+        matched = one.matches(Facts(facts, one.details, one.name), token)
+        templates = [rules.template(rule) for rule in matched]
+        found.append(LocationMatches(one.mode, one.type, one.name, one.is_remote, templates))
+    return found
+
+
+def _facts_of(request: DeliveryRequest, client_code: str, now_ms: int) -> tuple[RequestFacts, str | None]:
+    """Return the facts of a request, and its property token."""
+    facts = RequestFacts(request.context or _NO_CONTEXT, bucketing_id(request.id), client_code, now_ms)
+    return facts, request._property.token if request._property is not None else None
+
+
+class _Requested(NamedTuple):
+    """A requested location; `names` are those of the artifact's lists of its rules."""
+
+    mode: str
+    type: str
+    name: str | None
+    is_remote: bool
+    details: Details
+    location: Location
+    names: list[str]
+    first_only: bool
+
+    def matches(self, facts: Facts, token: str | None) -> list[CompiledRule]:
+        """Return the rules whose content is in the response."""
+        runs = self.location.runs(token)
+        if not self.first_only:
+            return list(all_matches(runs, facts))
+        first = first_match(runs, facts)
+        return [first] if first is not None else []
+
+
+def _requested(rules: RuleSet, request: DeliveryRequest) -> Iterator[_Requested]:
+    """Yield executed locations first; within a mode mboxes, then the page load, then views."""
+    remote = remote_dependency(rules, request)
+    for mode, requested in (("execute", request.execute), ("prefetch", request.prefetch)):
+        if requested is None:
+            continue
+        places: list[tuple[str, str, Details]] = [
+            ("mbox", one.name or "", one) for one in requested.mboxes or ()
+        ]
+        if requested.page_load is not None:
+            places.append(("pageLoad", rules.global_mbox, requested.page_load))
+        for kind, name, details in places:
+            first_only = kind == "mbox" and name != rules.global_mbox
+            yield _Requested(
+                mode, kind, name, name in remote.mboxes, details, rules.mbox(name), [name], first_only
+            )
+    if request.prefetch is not None:
+        for view in request.prefetch.views or ():
+            key = view.name or None
+            names = list(rules.views) if key is None else [key]
+            is_remote = bool(remote.views) if key is None else key in remote.views
+            yield _Requested("prefetch", "view", key, is_remote, view, rules.view(key), names, False)
+
+
 class _Explainer:
-    def __init__(
-        self,
-        rules: RuleSet,
-        facts: RequestFacts,
-        token: str | None,
-        remote: RemoteDependency,
-        budget: ExplainBudget,
-    ) -> None:
+    def __init__(self, rules: RuleSet, facts: RequestFacts, token: str | None, budget: ExplainBudget) -> None:
         self._rules = rules
         self._request = facts
         self._token = token
-        self._remote = remote
         self._budget = budget
 
-    def locations(self, request: DeliveryRequest) -> Iterator[LocationExplanation]:
-        """Yield executed locations first; within a mode mboxes, then the page load, then views."""
-        for mode, requested in (("execute", request.execute), ("prefetch", request.prefetch)):
-            if requested is None:
-                continue
-            for mbox in requested.mboxes or ():
-                yield self._mbox(mode, "mbox", mbox.name or "", mbox)
-            if requested.page_load is not None:
-                yield self._mbox(mode, "pageLoad", self._rules.global_mbox, requested.page_load)
-        if request.prefetch is not None:
-            for view in request.prefetch.views or ():
-                yield self._view(view.name or None, view)
-
-    def _mbox(self, mode: str, kind: str, name: str, details: Details) -> LocationExplanation:
-        first_only = kind == "mbox" and name != self._rules.global_mbox
-        location = self._rules.mbox(name)
-        rules, more = self._explained(details, name, location, self._entries("mbox", [name]), first_only)
-        return LocationExplanation(
-            mode, kind, name, name in self._remote.mboxes, rules, details.parameters or {}, more
-        )
-
-    def _view(self, name: str | None, details: Details) -> LocationExplanation:
-        names = list(self._rules.views) if name is None else [name]
-        location = self._rules.view(name)
-        rules, more = self._explained(details, name, location, self._entries("view", names), False)
-        is_remote = bool(self._remote.views) if name is None else name in self._remote.views
-        return LocationExplanation("prefetch", "view", name, is_remote, rules, details.parameters or {}, more)
-
-    def _explained(
-        self,
-        details: Details,
-        name: str | None,
-        location: Location,
-        entries: Iterator[_Entry],
-        first_only: bool,
-    ) -> tuple[list[RuleExplanation], int]:
-        """Return the explained rules and the number of rules left out."""
-        facts, runs = Facts(self._request, details, name), location.runs(self._token)
-        if first_only:
-            first = first_match(runs, facts)
-            matches = [first] if first is not None else []
-        else:
-            matches = list(all_matches(runs, facts))
-        explainer = _RuleExplainer(facts, self._token, matches, first_only, self._budget)
+    def location(self, one: _Requested) -> LocationExplanation:
+        """Return the explanation of a requested location."""
+        facts = Facts(self._request, one.details, one.name)
+        matches = one.matches(facts, self._token)
+        explainer = _RuleExplainer(facts, self._token, matches, one.first_only, self._budget)
         rules, more = [], 0
-        for one in entries:
-            if self._budget.is_exhausted and not explainer.is_match(one.rule):
+        for entry in self._entries("view" if one.type == "view" else "mbox", one.names):
+            if self._budget.is_exhausted and not explainer.is_match(entry.rule):
                 more += 1
             else:
-                rules.append(explainer.explain(one))
-        return rules, more
+                rules.append(explainer.explain(entry))
+        parameters = one.details.parameters or {}
+        return LocationExplanation(one.mode, one.type, one.name, one.is_remote, rules, parameters, more)
 
     def _entries(self, kind: str, names: list[str]) -> Iterator[_Entry]:
         """Yield the rules of locations in the artifact's order, unusable ones included."""

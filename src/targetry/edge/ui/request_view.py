@@ -16,10 +16,13 @@ from targetry.device.explain.condition_tree import ConditionNode
 from targetry.device.explain.explanation import (
     Explanation,
     LocationExplanation,
+    LocationMatches,
     RuleExplanation,
     Verdict,
     explain,
+    match_locations,
 )
+from targetry.device.explain.truncation import truncate_text
 from targetry.device.logic.facts import bucketing_id
 from targetry.device.qa_mode import rules_for
 from targetry.device.ruleset import RuleSet
@@ -98,31 +101,32 @@ class RequestView(msgspec.Struct, frozen=True):
 
 
 def summarize_request(entry: HistoryEntry) -> RequestSummary:
-    """Return what the list shows of a request; its cost is about that of the decision."""
+    """Return what the list shows of a request; its cost is about that of two decisions."""
     artifact, request = entry.rules(), entry.request
     if request is None or artifact is None:
         return unexplained_summary(entry, _why_unexplained(entry))
     rules = rules_for(artifact.rules, request)
-    explanation = _explain(entry, artifact, request, ExplainBudget(_stopped_clock, nodes=0))
+    locations = match_locations(rules, request, client_code=artifact.client, now_ms=entry.at_ms)
+    visitor = bucketing_id(request.id)
     reported = request.notifications or ()
     attributed = [
-        artifact.tokens.find(token, artifact.client, explanation.visitor).activity_id
+        artifact.tokens.find(token, artifact.client, visitor).activity_id
         for one in reported
         for token in one.tokens or ()
     ]
-    shown = [str(rule.meta.get("activity.id", "")) for one in explanation.locations for rule in one.matched]
+    shown = [str(rule.meta.get("activity.id", "")) for one in locations for rule in one.matched]
     return RequestSummary(
-        explanation.visitor,
+        visitor,
         _ids_of(request),
         [
             LocationResult(_title(one), one.mode, _given(one), _nothing(one, rules))
-            for one in explanation.locations[:_LOCATIONS]
+            for one in locations[:_LOCATIONS]
         ],
-        max(0, len(explanation.locations) - _LOCATIONS),
+        max(0, len(locations) - _LOCATIONS),
         _notifications_of(request),
         _note_of(entry),
         _flag_of(entry),
-        list(dict.fromkeys([*map(_place, explanation.locations), *filter(None, map(_name, reported))])),
+        list(dict.fromkeys([*map(_place, locations), *filter(None, map(_name, reported))])),
         list(dict.fromkeys(one for one in (*shown, *attributed) if one)),
     )
 
@@ -174,10 +178,6 @@ def _explain(
         now_ms=entry.at_ms,
         budget=budget,
     )
-
-
-def _stopped_clock() -> float:
-    return 0.0
 
 
 def _ids_of(request: DeliveryRequest) -> list[str]:
@@ -240,7 +240,9 @@ class _LineBudget:
 
 def _notifications_of(request: DeliveryRequest) -> list[str]:
     """Return texts like `3 × click of hero`."""
-    counted = Counter(_describe(one) for one in request.notifications or ())
+    if not request.notifications:
+        return []
+    counted = Counter(map(_describe, request.notifications))
     return [f"{count} × {what}" if count > 1 else what for what, count in counted.most_common(_LOCATIONS)]
 
 
@@ -269,21 +271,24 @@ def _location(location: LocationExplanation, rules: RuleSet, budget: _LineBudget
     )
 
 
-def _given(location: LocationExplanation) -> list[str]:
+_Matched = LocationExplanation | LocationMatches
+
+
+def _given(location: _Matched) -> list[str]:
     return list(dict.fromkeys(_experience(rule.meta) for rule in location.matched))[:_LOCATIONS]
 
 
-def _place(location: LocationExplanation) -> str:
+def _place(location: _Matched) -> str:
     return location.type if location.type == "pageLoad" else location.name or ""
 
 
-def _title(location: LocationExplanation) -> str:
+def _title(location: _Matched) -> str:
     if location.type == "view":
         return "every view" if location.name is None else f"view {location.name}"
     return _place(location)
 
 
-def _nothing(location: LocationExplanation, rules: RuleSet) -> str:
+def _nothing(location: _Matched, rules: RuleSet) -> str:
     if _is_remote(location, rules):
         return "remote"
     return "not in the artifact" if location.is_remote else "nothing"
@@ -297,7 +302,7 @@ def _note(location: LocationExplanation, rules: RuleSet) -> str:
     return "" if location.rules or location.more else "no rules"
 
 
-def _is_remote(location: LocationExplanation, rules: RuleSet) -> bool:
+def _is_remote(location: _Matched, rules: RuleSet) -> bool:
     """Return whether the artifact lists a location as remote; an unknown location is remote too."""
     known = rules.remote_views if location.type == "view" else rules.remote_mboxes
     return bool(known) if location.name is None else location.name in known
@@ -321,7 +326,7 @@ def _rule(rule: RuleExplanation, location: LocationExplanation, budget: _LineBud
 
 
 def _experience(meta: dict[str, Any]) -> str:
-    return describe_experience(meta) or "without a name"
+    return truncate_text(describe_experience(meta)) or "without a name"
 
 
 def _lines(condition: ConditionNode | None, budget: _LineBudget) -> list[ConditionLine]:
