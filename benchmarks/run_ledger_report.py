@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 import time
+from pathlib import Path
 from typing import Any
 
 from run_targetry import main
@@ -19,6 +19,12 @@ EVENTS = [
 ]
 
 
+def peak_mb() -> float:
+    """Return the largest resident memory in MB since the start of the program."""
+    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024 / 1e6
+
+
 def report(command: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of one report in this process, which makes no other one."""
     from targetry.ledger.location import open_reader
@@ -31,7 +37,7 @@ def report(command: dict[str, Any]) -> dict[str, Any]:
     return {
         "seconds": time.perf_counter() - started,
         "cpu_s": time.process_time() - cpu,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "peak_mb": peak_mb(),
         "visitors": sum(one.visitors for one in made.activities),
     }
 

@@ -424,3 +424,15 @@ def test_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
         timeout=60,
     )
     assert done.stdout == f"this needs the package {missing}: pip install 'targetry[report]'\n"
+
+
+def test_report_shows_only_the_chosen_activities(tmp_path: Path) -> None:
+    other = msgspec.structs.replace(ACTIVITY, id="2", name="Promo")
+    kept(tmp_path, [*SPLIT, *outcome("0", 5, 1, activity="2")], ACTIVITY, other)
+    for chosen, ids in ((["2"], ["2"]), (["Promo", "2"], ["2"]), (["Promo", "1"], ["2", "1"])):
+        more = [argument for one in chosen for argument in ("--activity", one)]
+        made = json.loads(text_output("-d", tmp_path, "-o", "json", *more))
+        assert [one["id"] for one in made["activities"]] == ids
+    result = run("-d", tmp_path, "--activity", "3", width=200)
+    assert result.exit_code == 2
+    assert "there is no activity with the id or name '3'; the ids are: '1', '2'" in result.output

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,6 +100,19 @@ def test_text_with_nul_is_recorded(url: str) -> None:
         (stored,) = ledger.events()
         assert (stored.id, stored.visitor, stored.location) == ("a␀", "x␀y", "␀")
         assert ledger.record([event("a\x00")]) == [False]
+
+
+@pytest.mark.parametrize(("ahead", "warnings"), [(3600, 1), (-3600, 1), (5, 0)])
+def test_clock_that_differs_from_the_servers_is_logged(
+    url: str, ahead: int, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with PostgresLedger.open(url, clock=lambda: time.time() + ahead) as ledger:
+        ledger.record([event("a")])
+        ledger.record([event("b")])
+    found = [one for one in caplog.messages if "clock of this machine differs" in one]
+    assert len(found) == warnings
+    differences = [float(re.findall(r"by (\S+) s", one)[0]) for one in found]
+    assert differences == pytest.approx([ahead] * warnings, abs=60)
 
 
 def test_event_of_a_wrong_type_is_refused_at_the_door(url: str) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
 from targetry.cli.experiments.report_markdown import render_markdown
@@ -134,6 +135,15 @@ def report(
         ),
     ] = None,
     over_time: Annotated[bool, typer.Option("--over-time", help="Also the figures after each day.")] = False,
+    activity: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--activity",
+            metavar="ID",
+            help="Only the activity with this id or name; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     exit_code: Annotated[
         bool,
         typer.Option(
@@ -150,7 +160,7 @@ def report(
     [bold]Examples[/]
       targetry report
       targetry report --planned 60000 --guardrail revenue:2%
-      targetry report -o json
+      targetry report --activity 482910 -o json
       targetry report --plot rates.png
     """
     options = ReportOptions(
@@ -166,6 +176,9 @@ def report(
     )
     with open_upgraded(data if ledger is None else ledger) as reader:
         made = report_on_ledger(reader, options)
+    if activity:
+        chosen = {one.id: one for one in map(made.activity, activity)}
+        made = msgspec.structs.replace(made, activities=tuple(chosen.values()))
     if plot is not None:
         write_plot(made, plot)
     if not over_time:

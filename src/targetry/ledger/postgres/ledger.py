@@ -29,12 +29,12 @@ from targetry.ledger.postgres.reader import PostgresReader
 from targetry.ledger.postgres.schema import migrate
 from targetry.ledger.store import EventStore, Row, discard_key, shares_differ
 
-_FIELDS: Final = LedgerEvent.__struct_fields__
-_TYPES: Final = {"timestamp_ms": "bigint", "order_total": "float8"}
+_FIELDS: Final = (*LedgerEvent.__struct_fields__, "recorded_ms")
+_TYPES: Final = {"timestamp_ms": "bigint", "recorded_ms": "bigint", "order_total": "float8"}
 # In the order of the ids, so that two edges that insert the same events do not wait for each other.
 _INSERT: Final = (
-    f"INSERT INTO targetry_event ({', '.join(_FIELDS)}, recorded_ms) "
-    f"SELECT {', '.join(_FIELDS)}, %s FROM unnest("
+    f"INSERT INTO targetry_event ({', '.join(_FIELDS)}) "
+    f"SELECT {', '.join(_FIELDS)} FROM unnest("
     + ", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in _FIELDS)
     + f') WITH ORDINALITY AS given ({", ".join(_FIELDS)}, place) ORDER BY id COLLATE "C", place '
     "ON CONFLICT (id) DO NOTHING RETURNING id"
@@ -45,24 +45,33 @@ _DESCRIBE: Final = (
 )
 COUNT_EVERY_S: Final = 5.0
 _CLOSE_TIMEOUT_S: Final = 10.0
+_CLOCKS_DIFFER_S: Final = 30.0
 _NUL, _SYMBOL_FOR_NUL = "\x00", "\u2400"
 
 
 class PostgresLedger(EventStore):
     """Records events in PostgreSQL; created by `PostgresLedger.open`. Thread-safe."""
 
-    def __init__(self, url: str, *, count_every_s: float = COUNT_EVERY_S) -> None:
+    def __init__(
+        self, url: str, *, count_every_s: float = COUNT_EVERY_S, clock: Callable[[], float] = time.time
+    ) -> None:
         self.url = url
+        self._clock = clock
         self._counter = _Counter(url, count_every_s)
-        self._writer = GroupCommit(_Database(url, self._counter.schedule))
+        self._writer = GroupCommit(_Database(url, self._counter.schedule, clock))
 
     @classmethod
-    def open(cls, url: str, *, count_every_s: float = COUNT_EVERY_S) -> Self:
+    def open(
+        cls, url: str, *, count_every_s: float = COUNT_EVERY_S, clock: Callable[[], float] = time.time
+    ) -> Self:
         """Open the ledger of a database; create its tables if they are missing.
 
         Args:
             url: An address like `postgresql://user:password@host:5432/database`.
             count_every_s: Seconds between two counts of new events into the sums.
+            clock: Returns the time of recording in epoch seconds. A warning is logged if it differs
+                from the server's clock, because visitors who reach several edges then seem to act
+                before they see.
 
         Raises:
             OptionError: The address is wrong.
@@ -72,7 +81,7 @@ class PostgresLedger(EventStore):
         """
         with translated(url), contextlib.closing(connect(url)) as connection:
             migrate(connection)
-        return cls(url, count_every_s=count_every_s)
+        return cls(url, count_every_s=count_every_s, clock=clock)
 
     def reader(self) -> PostgresReader:
         """Return a snapshot of the ledger. Raises `LedgerError`."""
@@ -84,7 +93,7 @@ class PostgresLedger(EventStore):
         self._counter.close()
 
     def _insertion(self, rows: Sequence[Row]) -> Write[list[bool]]:
-        return _Insertion(rows)
+        return _Insertion(rows, int(self._clock() * 1000))
 
     def _description(self, activities: Sequence[ActivityDescription], now_ms: int) -> Write[None]:
         return partial(_describe, activities, now_ms)
@@ -126,8 +135,8 @@ class _Counter:
 class _Insertion:
     """Write of events, which the database joins with others."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = [tuple(map(_storable, row)) for row in rows]
+    def __init__(self, rows: Sequence[Row], now_ms: int) -> None:
+        self.rows = [(*map(_storable, row), now_ms) for row in rows]
 
     def __call__(self, connection: Any) -> list[bool]:
         return _insert(connection, [self])[0]
@@ -136,9 +145,10 @@ class _Insertion:
 class _Database:
     """Connection of the thread that writes; opened again after it was lost."""
 
-    def __init__(self, url: str, on_insertion: Callable[[], object]) -> None:
+    def __init__(self, url: str, on_insertion: Callable[[], object], clock: Callable[[], float]) -> None:
         self._url = url
         self._on_insertion = on_insertion
+        self._clock = clock
         self._connection: Any = None
 
     def run(self, writes: Sequence[Write[Any]]) -> list[Any]:
@@ -157,6 +167,7 @@ class _Database:
     def _run(self, writes: Sequence[Write[Any]]) -> list[Any]:
         if self._connection is None:
             self._connection = connect(self._url)
+            self._compare_clocks()
         results: list[Any] = []
         with self._connection.transaction():
             for group in _grouped(writes):
@@ -166,6 +177,18 @@ class _Database:
                     results.append(group(self._connection))
         self._on_insertion()
         return results
+
+    def _compare_clocks(self) -> None:
+        (theirs,) = self._connection.execute(
+            "SELECT extract(epoch FROM clock_timestamp())::float8"
+        ).fetchone()
+        ahead = self._clock() - theirs
+        if abs(ahead) > _CLOCKS_DIFFER_S:
+            Log().warning(
+                "the clock of this machine differs from that of PostgreSQL by %+.0f s: conversions of visitors who "
+                "reach several edges can be missed; synchronize the clocks",
+                ahead,
+            )
 
     def translate(self, error: Exception) -> LedgerError:
         """Return a new exception for an error of `run`."""
@@ -202,8 +225,7 @@ def _insert(connection: Any, insertions: Sequence[_Insertion]) -> list[list[bool
     """Insert events by one statement; return for each event of each write whether it is new."""
     rows = [row for one in insertions for row in one.rows]
     columns = [list(column) for column in zip(*rows, strict=True)]
-    now_ms = int(time.time() * 1000)
-    new = {key for (key,) in connection.execute(_INSERT, (now_ms, *columns)).fetchall()}
+    new = {key for (key,) in connection.execute(_INSERT, columns).fetchall()}
     return [[discard_key(new, row[0]) for row in one.rows] for one in insertions]
 
 
