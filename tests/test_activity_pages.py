@@ -1,12 +1,15 @@
-"""Pages on activities as code: their files, commands and outputs, in order."""
+"""Pages on activities as code: their files, commands, programs and outputs, in order."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +34,15 @@ def run_command(line: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("page", ["tutorial/activities.md", "activities.md"])
+def run_program(code: str, names: dict[str, Any]) -> str:
+    """Run a snippet with the names of those before, and return what it prints."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(code, "<page>", "exec"), names)  # noqa: S102  running it is the test
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("page", ["tutorial/activities.md", "tutorial/experiment.md", "activities.md"])
 def test_page_works_as_written(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     if page == "activities.md":
@@ -39,6 +50,7 @@ def test_page_works_as_written(page: str, tmp_path: Path, monkeypatch: pytest.Mo
         (tmp_path / "activities").mkdir()
         (tmp_path / "activities" / "targetry.yaml").write_text("targetry: 1\nclient: acme\n")
     output = ""
+    names: dict[str, Any] = {"__name__": "__main__"}
     for kind, text in _BLOCK.findall((ROOT / "docs" / page).read_text("utf-8")):
         named = _FILE.match(text)
         if named:
@@ -47,6 +59,8 @@ def test_page_works_as_written(page: str, tmp_path: Path, monkeypatch: pytest.Mo
             path.write_text(text[named.end() :], "utf-8")
         elif kind == "sh":
             output = "".join(run_command(line, tmp_path) for line in text.splitlines())
+        elif kind == "python":
+            output = run_program(text, names)
         elif kind == "text":
             assert [line for line in text.splitlines() if line not in output] == [], output
     if (tmp_path / "app.py").exists():

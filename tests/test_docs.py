@@ -33,8 +33,9 @@ ROOT = Path(__file__).parent.parent
 LINK = re.compile(r"\]\((?!http)([^)#]+)")
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+def script(name: str) -> ModuleType:
+    """Return a script under docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -42,7 +43,7 @@ def generator() -> ModuleType:
     return module
 
 
-GENERATOR = generator()
+GENERATOR = script("generate")
 
 
 @pytest.mark.parametrize("name", GENERATOR.PAGES)
@@ -76,6 +77,7 @@ ELSEWHERE = {
     "docs/migrating.md",
     "docs/opentelemetry.md",
     "docs/spark.md",
+    "docs/tutorial/experiment.md",
     "docs/tutorial/web-app.md",
 }
 
@@ -158,6 +160,19 @@ def test_cookies_page_has_the_ages() -> None:
     page = (ROOT / "docs" / "cookies.md").read_text("utf-8")
     for age in (cookies.SESSION_ID_MAX_AGE, cookies.DEVICE_ID_MAX_AGE, cookies.LOCATION_HINT_MAX_AGE):
         assert f"{age:,} seconds" in page
+
+
+def test_page_on_peeking_has_the_figures_of_its_script() -> None:
+    pytest.importorskip("scipy")
+    pytest.importorskip("matplotlib")
+    peeking = script("peeking")
+    looks = peeking.simulate()
+    one_look, sequence = (peeking.alarms(looks, half) for half in (looks.fixed, looks.sequence))
+    page = (ROOT / "docs" / "peeking.md").read_text("utf-8")
+    for part in (one_look[0], one_look[13], one_look[59], sequence[59]):
+        assert f"{100 * part:.1f} %" in page
+    chosen = peeking.example(looks)
+    assert (abs(looks.differences[chosen]) > looks.fixed[chosen]).sum() == 5, "the page says five days"
 
 
 def test_index_lists_each_page() -> None:
