@@ -141,11 +141,17 @@ class OutputWriter:
         if found.stopped is not None:
             has_rest |= found.stopped
         rest = np.flatnonzero(has_rest)
-        places = np.concatenate([found.rows, rest])
-        order = np.argsort(places, kind="stable")
-        rules = np.concatenate([rules, np.full(len(rest), NONE, np.int32)])[order]
-        why = np.concatenate([np.full(len(found.rows), requested.matched, np.int8), reasons[rest]])[order]
-        return Entries(places[order], np.full(len(places), place, np.int32), rules, why)
+        if not len(rest):
+            why = np.full(len(found.rows), requested.matched, np.int8)
+            return Entries(found.rows, np.full(len(found.rows), place, np.int32), rules, why)
+        places = np.searchsorted(found.rows, rest, "right")  # behind the matches of the same row
+        count = len(found.rows) + len(rest)
+        return Entries(
+            np.insert(found.rows, places, rest),
+            np.full(count, place, np.int32),
+            np.insert(rules, places, np.int32(NONE)),
+            np.insert(np.full(len(found.rows), requested.matched, np.int8), places, reasons[rest]),
+        )
 
     def in_rows(self, entries: list[Entries]) -> Entries:
         """Return the output rows of all locations, sorted by the input's rows."""

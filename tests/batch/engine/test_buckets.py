@@ -41,8 +41,21 @@ def test_buckets_of_some_rows_are_those_of_these_visitors(share: int) -> None:
     assert buckets.tolist() == [bucket("acme", "7", visitors[row]) for row in rows]
 
 
+@pytest.mark.parametrize(
+    "text", ["visitor-{:04d}", "{:x}", "é{:05d}"], ids=["one length", "any", "not ascii"]
+)
+def test_buckets_of_several_activities_are_those_of_each(text: str) -> None:
+    visitors = [text.format(number) for number in range(300)]
+    activities = ["7", "77", "1234567"]
+    for rows in (np.arange(0, 300, 7), np.arange(300), np.arange(0)):
+        buckets = VisitorBuckets("acme", pa.array(visitors)).of_each(activities, rows)
+        assert buckets.tolist() == [
+            [bucket("acme", one, visitors[row]) for row in rows] for one in activities
+        ]
+
+
 def test_buckets_of_more_rows_than_a_piece_are_in_their_order() -> None:
     visitors = [f"{number:x}" for number in range(40_000)]
     buckets = VisitorBuckets("acme", pa.array(visitors)).of("482910")
-    for row in (0, 16_383, 16_384, 39_999):
+    for row in (0, 32_767, 32_768, 39_999):
         assert buckets[row] == bucket("acme", "482910", visitors[row])

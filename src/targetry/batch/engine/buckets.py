@@ -20,7 +20,7 @@ from targetry.batch.engine.arrays import Array, bytes_of, offsets_of
 from targetry.device.logic.allocation import bucket
 from targetry.device.logic.murmur3 import MASK, mixed
 
-_ROWS: Final = 16_384  # hashed together: fewer cost calls of numpy, more leave the processor's cache
+_ROWS: Final = 32_768  # hashed together: fewer cost calls of numpy, more leave the processor's cache
 _BUCKETS: Final = 10_000
 _END: Final = ".0"  # behind the visitor
 _DOT: Final = ord(".")
@@ -51,19 +51,39 @@ class VisitorBuckets:
         found = {one: np.empty(len(self._visitors), np.int32) for one in wanted}
         for group in self._of_one_length():
             for begin in range(0, group.count, _ROWS):
-                piece = group.piece(begin, begin + _ROWS)
-                together = max(1, _ROWS // len(piece.rows))
-                for names in _chunks(wanted, together):
-                    hashed = piece.buckets([f"{self._client}.{activity}." for activity in names])
+                end = min(begin + _ROWS, group.count)
+                piece, rows = group.piece(begin, end), group.rows
+                places = slice(begin, end) if rows is None else rows[begin:end]
+                for names, hashed in self._hashed(piece, end - begin, wanted):
                     for activity, buckets in zip(names, hashed, strict=True):
-                        found[activity][piece.rows] = buckets
+                        found[activity][places] = buckets
         for activity, buckets in found.items():
             self._add_others(activity, buckets)
         self._known.update(found)
 
+    def _hashed(
+        self, piece: _Piece, count: int, activities: list[str]
+    ) -> Iterable[tuple[list[str], list[Array]]]:
+        for names in _chunks(activities, max(1, _ROWS // count)):
+            yield names, piece.buckets([f"{self._client}.{activity}." for activity in names])
+
     def some(self, rows: Array) -> VisitorBuckets:
         """Return the buckets of some of the visitors, by their sorted positions."""
         return VisitorBuckets(self._client, self._visitors.take(pa.array(rows)))
+
+    def of_each(self, activities: list[str], rows: Array) -> Array:
+        """Return a row of buckets for each activity, of some rows (sorted positions)."""
+        (group, *others) = self._of_one_length() or (None,)
+        if group is None or others or group.rows is not None or 2 * len(rows) > group.count:
+            return np.array([self.of(activity, rows) for activity in activities])
+        found = np.empty((len(activities), len(rows)), np.int32)
+        for begin in range(0, len(rows), _ROWS):
+            end = min(begin + _ROWS, len(rows))
+            first = 0
+            for names, hashed in self._hashed(group.whole.some(rows[begin:end]), end - begin, activities):
+                found[first : first + len(names), begin:end] = hashed
+                first += len(names)
+        return found
 
     def of(self, activity: str, rows: Array | None = None) -> Array:
         """Return the buckets, 0 to 9999, of all rows or of some (sorted positions)."""
@@ -92,7 +112,8 @@ class VisitorBuckets:
         own = lengths[ascii_rows]
         for length in np.flatnonzero(np.bincount(own)) if len(own) else ():
             rows = ascii_rows[own == length]
-            yield _Group(data, offsets[:-1][rows], int(length), rows)
+            starts = offsets[:-1][rows]
+            yield _Group(data, starts, int(length), None if len(rows) == len(lengths) else rows)
 
     def _add_others(self, activity: str, buckets: Array) -> None:
         if self._others is not None:
@@ -101,35 +122,45 @@ class VisitorBuckets:
 
 
 class _Group:
-    """ASCII ids of one length, at these places of the data."""
+    """ASCII ids of one length, at these places of the data; `rows` is None if they are all rows."""
 
-    def __init__(self, data: Array, starts: Array, length: int, rows: Array) -> None:
-        self._data, self._starts, self._length, self._rows = data, starts, length, rows
-        self.count = len(rows)
+    def __init__(self, data: Array, starts: Array, length: int, rows: Array | None) -> None:
+        self._data, self._starts, self._length, self.rows = data, starts, length, rows
+        self.count = len(starts)
+        self._whole: _Piece | None = None
 
     def piece(self, begin: int, end: int) -> _Piece:
-        """Return some of the ids, as UTF-16 code units with the text around them."""
+        """Return some of the ids as bytes, one behind the other."""
         starts, length = self._starts[begin:end], self._length
-        units = np.empty((len(starts), length + 3), np.uint32)
-        units[:, 0] = _DOT
-        if length:
-            first = int(starts[0])
-            whole = self._data[first : first + length * len(starts)]
-            if int(starts[-1]) == first + length * (len(starts) - 1):  # one behind the other
-                units[:, 1:-2] = whole.reshape(len(starts), length)
-            else:
-                units[:, 1:-2] = self._data[starts[:, None] + np.arange(length)]
-        units[:, -2:] = [ord(one) for one in _END]
-        return _Piece(units, self._rows[begin:end])
+        first = int(starts[0])
+        if int(starts[-1]) == first + length * (len(starts) - 1):
+            ids = self._data[first : first + length * len(starts)].reshape(len(starts), length)
+        else:
+            ids = self._data[starts[:, None] + np.arange(length)]
+        return _Piece(ids)
+
+    @property
+    def whole(self) -> _Piece:
+        """All ids, of which some are hashed again and again."""
+        if self._whole is None:
+            self._whole = self.piece(0, self.count)
+        return self._whole
 
 
 class _Piece:
-    """Code units of some ids between the dots around them, and their mixed blocks."""
+    """Ids with the text around them as mixed blocks, by whether the first dot is in a block."""
 
-    def __init__(self, units: Array, rows: Array) -> None:
-        self.rows = rows
-        self._units = units
-        self._blocks: dict[int, tuple[list[Array], Array | None]] = {}
+    def __init__(self, ids: Array) -> None:
+        self._ids = ids
+        self._blocks: dict[int, tuple[Array, Array | None]] = {}
+
+    def some(self, rows: Array) -> _Piece:
+        """Return the ids of some rows, with the blocks that are known."""
+        piece = _Piece(self._ids[rows])
+        for first in (0, 1):
+            blocks, tail = self._mixed(first)
+            piece._blocks[first] = blocks[:, rows], None if tail is None else tail[rows]
+        return piece
 
     def buckets(self, before: list[str]) -> list[Array]:
         """Return the buckets with each of these texts before the ids; they end with a dot."""
@@ -147,9 +178,10 @@ class _Piece:
     def _hashed(self, before: list[bytes], first: int) -> Array:
         """Return a row of buckets for each text."""
         blocks, tail = self._mixed(first)
+        count, length = self._ids.shape
         starts = np.array([_state(text[: len(text) // 4 * 4]) for text in before], np.uint32)
-        lengths = np.array([len(text) + 2 * (self._units.shape[1] - 1) for text in before], np.uint32)
-        state = np.repeat(starts[:, None], len(self.rows), axis=1)
+        lengths = np.array([len(text) + 2 * (length + len(_END)) for text in before], np.uint32)
+        state = np.repeat(starts[:, None], count, axis=1)
         scratch = np.empty_like(state)
         for block in blocks:
             state ^= block
@@ -173,26 +205,43 @@ class _Piece:
         size -= scratch
         return size.view(np.int32)
 
-    def _mixed(self, first: int) -> tuple[list[Array], Array | None]:
+    def _mixed(self, first: int) -> tuple[Array, Array | None]:
+        """Return a row for each block, and the rest of less than a block."""
         known = self._blocks.get(first)
         if known is None:
-            units = self._units[:, first:]
-            count = units.shape[1] // 2
-            blocks = [_mix(units[:, 2 * i] | units[:, 2 * i + 1] << np.uint32(16)) for i in range(count)]
-            tail = _mix(units[:, -1].copy()) if units.shape[1] % 2 else None
-            known = self._blocks[first] = blocks, tail
+            units = self._units(first)
+            pairs = units.view(np.uint16).T.astype(np.uint32, order="C")  # transposed while narrow
+            scratch = pairs << np.uint32(8)
+            pairs |= scratch
+            pairs &= np.uint32(0x00FF00FF)  # two bytes as two code units of UTF-16
+            _mix(pairs, scratch)
+            is_whole = (self._ids.shape[1] + 1 + len(_END) - first) % 2 == 0
+            known = self._blocks[first] = (pairs, None) if is_whole else (pairs[:-1], pairs[-1])
         return known
+
+    def _units(self, first: int) -> Array:
+        """Return the bytes of the ids between their dots, an even number of them, with zeros."""
+        count, length = self._ids.shape
+        begin = 1 - first
+        width = begin + length + len(_END)
+        units = np.zeros((count, width + width % 2), np.uint8)
+        units[:, :begin] = _DOT
+        units[:, begin : begin + length] = self._ids
+        units[:, begin + length : width] = [ord(one) for one in _END]
+        return units
 
 
 def _chunks(names: list[str], size: int) -> Iterable[list[str]]:
     return (names[begin : begin + size] for begin in range(0, len(names), size))
 
 
-def _mix(block: Array) -> Array:
-    block *= _C1
-    block = block << np.uint32(15) | block >> np.uint32(17)
-    block *= _C2
-    return block
+def _mix(blocks: Array, scratch: Array) -> None:
+    """Mix blocks in place, before they meet the state."""
+    blocks *= _C1
+    np.right_shift(blocks, 17, out=scratch)
+    blocks <<= np.uint32(15)
+    blocks |= scratch
+    blocks *= _C2
 
 
 def _state(data: bytes) -> int:

@@ -92,11 +92,11 @@ class Leaf:
             error = np.ones(rows.count, bool) if answer == _ERROR else None
             return Truth(everywhere, error), _constant_work(steps)
         codes, values, is_cacheable = rows.distinct(plan.sources)
-        answers, steps_of = np.empty(len(values), np.uint8), np.empty(len(values), np.int64)
         is_kept = is_cacheable and plan.is_cacheable
-        for place, value in enumerate(values):
-            given = self._remembered(planned, value) if is_kept else self._answer(plan, value)
-            answers[place], steps_of[place] = given
+        given = [
+            self._remembered(planned, value) if is_kept else self._answer(plan, value) for value in values
+        ]
+        answers, steps_of = np.array(given, np.int64).T
         true = (answers == _TRUE)[codes]
         errors = answers == _ERROR
         error = errors[codes] if errors.any() else None

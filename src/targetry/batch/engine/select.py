@@ -80,9 +80,11 @@ class Chooser:
         self._takes_all = takes_all
         self._audiences = audiences
         self._places = {id(rule): place for place, rule in enumerate(location.rules)}
+        self._bits = len(location.rules).bit_length()
         self._tables: dict[int, Array] = {}
         self._windows: dict[int, tuple[int, int]] = {}
         self._runs: dict[str | None, tuple[RuleRun, ...]] = {}
+        self._groups: dict[int, list[tuple[RuleRun, ...]]] = {}  # by ids of values of `_runs`
         self._tokens = {token for rule in location.rules for token in rule.tokens}
         keys = Counter(key for run in self._every_run() for key in {rule.key for rule in run.rules})
         self._repeated = {key for key, count in keys.items() if count > 1}  # in several runs
@@ -132,7 +134,7 @@ class Chooser:
             buckets: Of the batch.
             problems: Counts rows by activity and reason of a condition without a value.
         """
-        found: list[tuple[Array, Array]] = []
+        found: list[Array] = []
         stopped: Array | None = None
         by_runs: dict[int, tuple[tuple[RuleRun, ...], Array | None]] = {}
         for token, mask in tokens:
@@ -147,11 +149,14 @@ class Chooser:
                 stopped = ended if stopped is None else stopped | ended
         if not found:
             return Matches(np.zeros(0, np.int64), np.zeros(0, np.int32), stopped)
-        if len(found) == 1:
-            return Matches(*found[0], stopped)
-        places, rules = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        order = np.argsort(places, kind="stable")
-        return Matches(places[order], rules[order], stopped)
+        keys = np.concatenate(found) if len(found) > 1 else found[0]
+        keys.sort()  # by row, then in the order of the rules
+        return Matches(keys >> self._bits, (keys & (1 << self._bits) - 1).astype(np.int32), stopped)
+
+    def _keys(self, rows: Array, rules: Array | int) -> Array:
+        """Return matches as numbers: the row, and behind it the position of the rule in `_bits`."""
+        keys: Array = rows << self._bits | rules
+        return keys
 
     def _choose(
         self,
@@ -160,12 +165,12 @@ class Chooser:
         mask: Array | None,
         buckets: VisitorBuckets,
         problems: Counter[Any],
-    ) -> tuple[list[tuple[Array, Array]], Array | None]:
+    ) -> tuple[list[Array], Array | None]:
         if self._takes_all:
             return self._choose_all(runs, rows, mask, buckets, problems)
         open_rows = np.ones(rows.count, bool) if mask is None else mask.copy()
         stopped: Array | None = None
-        found: list[tuple[Array, Array]] = []
+        found: list[Array] = []
         for run in runs:
             if not open_rows.any():
                 break
@@ -175,7 +180,7 @@ class Chooser:
             if not len(places):
                 continue
             if not run.uses_allocation:
-                found.append((places, np.full(len(places), self._places[id(run.rules[0])], np.int32)))
+                found.append(self._keys(places, self._places[id(run.rules[0])]))
                 open_rows = open_rows & ~reached
                 continue
             everyone = len(places) == rows.count
@@ -183,7 +188,7 @@ class Chooser:
             chosen = rule >= 0
             if not chosen.all():
                 places, rule = places[chosen], rule[chosen]
-            found.append((places, rule))
+            found.append(self._keys(places, rule))
             open_rows = open_rows.copy()
             open_rows[places] = False
         return found, stopped
@@ -195,33 +200,76 @@ class Chooser:
         mask: Array | None,
         buckets: VisitorBuckets,
         problems: Counter[Any],
-    ) -> tuple[list[tuple[Array, Array]], Array | None]:
+    ) -> tuple[list[Array], Array | None]:
         open_rows = np.ones(rows.count, bool) if mask is None else mask.copy()
         stopped: Array | None = None
         matched: dict[str, Array] = {}
-        found: list[tuple[Array, Array]] = []
-        splits: dict[Any, list[str]] = {}
-        for run in runs:
-            if run.uses_allocation:
-                splits.setdefault(run.audience, []).append(run.activity_id)
-        visited: dict[Any, tuple[Array, VisitorBuckets]] = {}  # rows that an audience has, and their buckets
-        for run in runs:
-            known = visited.get(run.audience) if rows.has_visitor is None else None
-            if known is None:
-                reached = self._reached(run, rows, open_rows, problems)
-                reached, open_rows, stopped = _stop(run, rows, reached, open_rows, stopped)
-                places = np.flatnonzero(reached)
-                is_few = 2 * len(places) < rows.count
-                known = visited[run.audience] = places, buckets.some(places) if is_few else buckets
-                if is_few:
-                    known[1].prepare(splits.get(run.audience, ()))
-            places, own = known
-            if len(places):
-                drawn = None
-                if run.uses_allocation:
-                    drawn = own.of(run.activity_id, None if own is not buckets else places)
-                found += self._matches(run, places, drawn, matched, rows.count)
+        found: list[Array] = []
+        seen: set[Condition | None] = set()  # audiences whose problems are counted
+        for together in self._together(runs) if rows.has_visitor is None else [(run,) for run in runs]:
+            run = together[0]
+            reached = self._reached(run, rows, open_rows, Counter() if run.audience in seen else problems)
+            seen.add(run.audience)
+            reached, open_rows, stopped = _stop(run, rows, reached, open_rows, stopped)
+            places = np.flatnonzero(reached)
+            if not len(places):
+                continue
+            splits = [one for one in together if one.uses_allocation]
+            drawn = buckets.of_each([one.activity_id for one in splits], places) if splits else ()
+            simple = [one for one in splits if self._is_simple(one)]
+            if len(simple) == len(together):
+                found.append(self._matches_of_simple(simple, places, np.asarray(drawn)))
+                continue
+            of_splits = dict(zip(map(id, splits), drawn, strict=True))
+            for one in together:
+                found += self._matches(one, places, of_splits.get(id(one)), matched, rows.count)
         return found, stopped
+
+    def _together(self, runs: tuple[RuleRun, ...]) -> list[tuple[RuleRun, ...]]:
+        """Group runs by audience: those that need no order among all runs, and each of the others.
+
+        A rule whose key other runs have too takes rows from later runs, so such runs keep their
+        order.
+        """
+        known = self._groups.get(id(runs))
+        if known is None:
+            groups: dict[Any, list[RuleRun]] = {}
+            for place, run in enumerate(runs):
+                is_free = self._is_simple(run)
+                groups.setdefault(("", run.audience) if is_free else place, []).append(run)
+            known = self._groups[id(runs)] = [tuple(group) for group in groups.values()]
+        return known
+
+    def _is_simple(self, run: RuleRun) -> bool:
+        """Return whether a run is one split: its rules have one key, which no other run has."""
+        keys = {rule.key for rule in run.rules}
+        return run.uses_allocation and len(keys) == 1 and not keys & self._repeated
+
+    def _matches_of_simple(self, runs: list[RuleRun], places: Array, drawn: Array) -> Array:
+        """Return the matches of splits with one audience: of each the first rule that admits.
+
+        `drawn` has a row of buckets for each split.
+        """
+        most = max(len(run.rules) for run in runs)
+        bounds = np.array(
+            [
+                [*(self._bounds(rule) for rule in run.rules), *[(0, -1)] * (most - len(run.rules))]
+                for run in runs
+            ],
+            np.int32,
+        )
+        numbers = np.array(
+            [
+                [*(self._places[id(rule)] for rule in run.rules), *[0] * (most - len(run.rules))]
+                for run in runs
+            ]
+        )
+        rules = np.full(drawn.shape, NONE, np.int64)
+        for rank in reversed(range(most)):
+            admitted = (drawn >= bounds[:, rank, :1]) & (drawn <= bounds[:, rank, 1:])
+            np.copyto(rules, numbers[:, rank, None], where=admitted)
+        keys = self._keys(places, rules)
+        return keys[rules >= 0]
 
     def _reached(self, run: RuleRun, rows: Rows, open_rows: Array, problems: Counter[Any]) -> Array:
         """Return the rows of a run's audience; count those for which it has no value."""
@@ -236,7 +284,7 @@ class Chooser:
 
     def _matches(
         self, run: RuleRun, places: Array, drawn: Array | None, matched: dict[str, Array], count: int
-    ) -> list[tuple[Array, Array]]:
+    ) -> list[Array]:
         """Return all rules of a run that match in these rows, but for keys that have matched."""
         found = []
         taken: dict[str, Array] = {}  # by rules of this run
@@ -261,7 +309,7 @@ class Chooser:
                 here = here[~seen[here]]
                 seen[here] = True
             if len(here):
-                found.append((here, np.full(len(here), self._places[id(rule)], np.int32)))
+                found.append(self._keys(here, self._places[id(rule)]))
         return found
 
     def _bounds(self, rule: CompiledRule) -> tuple[int, int]:
