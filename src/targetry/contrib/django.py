@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Final
 
 from targetry._client.async_client import AsyncTargetClient
@@ -48,7 +48,6 @@ _WEB: Final = "WEB"
 _FUNCTIONS: Final = ("consent", "customer_ids", "parameters", "ip")
 _KEY: Final = "target"
 _RAISED: Final = "_targetry_raised"
-_NO_CONTEXT: Final = nullcontext()
 
 AnyTarget = BoundTarget | AsyncBoundTarget
 GetResponse = Callable[[HttpRequest], Any]
@@ -90,7 +89,7 @@ class DjangoMiddleware:
         if self._is_async:
             return self._answer_async(request)
         integration = self._integration
-        if integration.settings.is_excluded(request.path):
+        if integration.settings.exclude and integration.settings.is_excluded(request.path):
             return self._get_response(request)
         source = integration.source(asynchronous=_is_asgi(request))
         return self._answer(request, source.visits or source.open())
@@ -108,9 +107,11 @@ class DjangoMiddleware:
         with _Entered(request, bound) as visit:
             if self._integration.settings.openfeature:
                 bound.ready()
-            with self._integration.openfeature(visit):
+                with _openfeature(visit):
+                    response = self._get_response(request)
+            else:
                 response = self._get_response(request)
-            if _gets_headers(request, response, visit):
+            if visit.needs_headers and not _is_failure(request, response):
                 bound.respond(_Headers(response))
             visit.settle(response.status_code)
         return response
@@ -125,9 +126,11 @@ class DjangoMiddleware:
         with _Entered(request, bound) as visit:
             if self._integration.settings.openfeature:
                 await bound.ready()
-            with self._integration.openfeature(visit):
+                with _openfeature(visit):
+                    response = await self._get_response(request)
+            else:
                 response = await self._get_response(request)
-            if _gets_headers(request, response, visit):
+            if visit.needs_headers and not _is_failure(request, response):
                 await bound.respond(_Headers(response))
             visit.settle(response.status_code)
         return response
@@ -142,8 +145,10 @@ class DjangoMiddleware:
     def _enter_view(self, request: HttpRequest, view: Any, args: Any, keywords: Any) -> None:
         """Give the view the target that it can call."""
         bound = vars(request).get(_KEY)
+        if bound is None:
+            return
         is_async = iscoroutinefunction(view)
-        if bound is not None and isinstance(bound, AsyncBoundTarget) != is_async:
+        if isinstance(bound, AsyncBoundTarget) != is_async:
             vars(request)[_KEY] = bound = get_target(request) if is_async else get_sync_target(request)
             CURRENT.set(bound)
 
@@ -291,10 +296,6 @@ class _Integration:
                     self._sources[asynchronous] = found
         return found
 
-    def openfeature(self, visit: Visit) -> AbstractContextManager[None]:
-        """Return a context with OpenFeature's transaction context, if the option says so."""
-        return _openfeature(visit) if self.settings.openfeature else _NO_CONTEXT
-
     def close(self) -> None:
         """Close the clients that were made here."""
         for source in self._sources.values():
@@ -417,9 +418,9 @@ class _Entered:
             visit.settle(FAILED_STATUS)
 
 
-def _gets_headers(request: HttpRequest, response: HttpResponseBase, visit: Visit) -> bool:
-    is_failure = response.status_code >= FAILED_STATUS and _RAISED in vars(request)
-    return visit.needs_headers and not is_failure
+def _is_failure(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Return whether a response says that the view raised."""
+    return response.status_code >= FAILED_STATUS and _RAISED in vars(request)
 
 
 def _target_of(request: HttpRequest) -> AnyTarget:
