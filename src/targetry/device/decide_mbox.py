@@ -156,12 +156,12 @@ def decide_mbox(
         return None
     token = visitor.property_token
     runs = location.unrestricted if token is None else location.runs(token)
-    facts = None
     if name == rules.global_mbox:
-        facts = _mbox_facts(name, visitor, parameters, now_ms)
-        matches = list(all_matches(runs, facts))
+        common = _mbox_facts(name, visitor, parameters, now_ms)
+        matches = list(all_matches(runs, common))
         rule, templates = next(iter(matches), None), tuple(rules.template(one) for one in matches)
-        return MboxOutcome(rules, name, visitor, parameters, now_ms, location, rule, templates, facts)
+        return MboxOutcome(rules, name, visitor, parameters, now_ms, location, rule, templates, common)
+    facts = None
     if location.has_conditions:
         facts = _mbox_facts(name, visitor, parameters, now_ms)
         rule = first_match(runs, facts)
@@ -223,6 +223,6 @@ class _VisitorsMboxFacts(Facts, kw_only=True):
 
     shared: VisitorFacts
 
-    @Lazy
+    @property
     def mbox(self) -> dict[str, Any]:
         return self.shared.mbox

@@ -135,7 +135,7 @@ class Template:
     `execute` are the options for execute requests, without event tokens and without blank options;
     `prefetch` are those for prefetch requests, with the event tokens for notifications.
     `is_constant`: name, options and metrics are equal for all visitors and locations.
-    `experience` has the ids of activity and experience.
+    `experience` has the ids of activity and experience, `variant` the name of the experience.
     """
 
     __slots__ = (
@@ -151,6 +151,7 @@ class Template:
         "name",
         "prefetch",
         "tokens",
+        "variant",
     )
 
     def __init__(
@@ -162,6 +163,7 @@ class Template:
         self.is_constant = bool(consequence.name) and all(option.is_constant for option in options)
         self.meta = meta
         self.labels = labels_of(meta)
+        self.variant = variant_of(meta)
         self.experience = self.labels.get("activity.id"), self.labels.get("experience.id")
         self.execute = tuple(option._replace(event_token=None) for option in options if not option.is_blank)
         self.prefetch = tuple(_with_display_token(options, metrics))

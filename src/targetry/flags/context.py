@@ -107,8 +107,7 @@ def read_evaluation_context(
     options: TargetingKey = TargetingKey(),  # noqa: B008 (frozen)
 ) -> FlagSubject:
     """Read a context with its targeting key as `targetingKey`; see `read_context`."""
-    attributes = {name: value for name, value in context.items() if name != TARGETING_KEY}
-    return read_context(context.get(TARGETING_KEY), attributes, options)
+    return read_context(context.get(TARGETING_KEY), context, options)
 
 
 def read_context(
@@ -120,7 +119,7 @@ def read_context(
 
     Args:
         key: The targeting key, None or empty for none.
-        attributes: The other attributes.
+        attributes: The other attributes; a `targetingKey` among them is ignored.
         options: The meaning of the targeting key.
 
     Raises:
@@ -152,6 +151,9 @@ def read_parameters(attributes: Mapping[str, Any]) -> dict[str, str]:
     return subject.parameters
 
 
+_READ_BEFORE: Final = ("context", TARGETING_KEY)
+
+
 class _Reader:
     def __init__(self, options: TargetingKey) -> None:
         self._options = options
@@ -169,7 +171,7 @@ class _Reader:
         for name, value in attributes.items():
             if not isinstance(name, str):
                 raise OptionError("context", f"has the name {shown(name)}, which is no text")
-            if value is None or name == "context":
+            if value is None or name in _READ_BEFORE:
                 continue
             if (field := _ID_FIELDS.get(name)) is not None:
                 setattr(self._ids, field, _text(name, value, _LONGEST_ID))

@@ -46,7 +46,7 @@ class FlagEvaluation(msgspec.Struct, eq=False):
     @property
     def variant(self) -> str | None:
         """Name of the experience, else its id."""
-        return None if self.source is None else variant_of(self.source.meta)
+        return None if self.source is None else self.source.variant
 
     @property
     def metadata(self) -> Metadata:
@@ -64,10 +64,10 @@ class Decided(msgspec.Struct, frozen=True, eq=False, gc=False):
     stale: Reason | None = None
 
     @property
-    def meta(self) -> Mapping[str, Any]:
-        """Meta of the rule that matched."""
+    def variant(self) -> str | None:
+        """Name of the experience, else its id."""
         templates = self.outcome.templates
-        return templates[0].meta if templates else {}
+        return templates[0].variant if templates else None
 
     def metadata(self) -> Metadata:
         """Return the metadata of the evaluation."""
@@ -90,6 +90,11 @@ class Delivered(msgspec.Struct, frozen=True, eq=False, gc=False):
     method: str
     flag_set: str
     meta: Mapping[str, Any] = {}
+
+    @property
+    def variant(self) -> str | None:
+        """Name of the experience, else its id."""
+        return variant_of(self.meta)
 
     def metadata(self) -> Metadata:
         """Return the metadata of the evaluation."""

@@ -279,10 +279,10 @@ class OfrepEndpoint:
 
         A visitor without an id is a new one each time.
         """
-        impressions = decided.impressions if self._settings.counts_impressions else ()
+        impressions = decided.outcome.impressions if self._settings.counts_impressions else ()
         visitor, request = decided.visitor, asked.request
         if impressions and visitor:
-            entry = visitor, decided.mbox, decided.experience
+            entry = visitor, decided.outcome.name, decided.experience
             if not self._window.admit(entry, self._clock()):
                 outcome.is_repeated, impressions = True, ()
         if not impressions and asked.subject.order is None:

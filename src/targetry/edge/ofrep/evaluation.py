@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
 
-from targetry.device.decide import Impression
-from targetry.device.decide_mbox import VisitorFacts, decide_mbox
+from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox
 from targetry.device.logic.facts import RuleFailure
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.workload import check_body, check_workload, is_light
@@ -128,16 +127,17 @@ def _check_order(order: Order) -> None:
 
 
 class DecidedFlag(msgspec.Struct):
-    """One flag, its mbox, the visitor's id (empty without one), and the impressions to report.
-
-    `experience` has the ids of activity and experience, None without a match.
-    """
+    """One flag, the outcome of its mbox, and the visitor's id (empty without one)."""
 
     evaluation: FlagEvaluation
-    mbox: str
+    outcome: MboxOutcome
     visitor: str
-    impressions: Sequence[Impression]
-    experience: Hashable
+
+    @property
+    def experience(self) -> Hashable:
+        """Ids of activity and experience; None without a match."""
+        templates = self.outcome.templates
+        return templates[0].experience if templates else None
 
 
 def decide_flag(
@@ -161,8 +161,7 @@ def decide_flag(
         note_failures(outcome.failures)
     evaluation = evaluate_on_device(key, parsed, None, outcome, facts, is_stale=is_stale)
     assert outcome is not None
-    experience = outcome.templates[0].experience if outcome.templates else None
-    return DecidedFlag(evaluation, parsed.mbox, facts.request.visitor, outcome.impressions, experience)
+    return DecidedFlag(evaluation, outcome, facts.request.visitor)
 
 
 def decide_all(
