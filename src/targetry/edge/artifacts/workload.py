@@ -234,8 +234,8 @@ def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Wo
     if answer_bytes > _MAX_ESTIMATE_BYTES:
         raise answer_too_large()
     tokens = 0
-    for notification in request.notifications or ():
-        tokens += len(notification.tokens or ())
+    if request.notifications:
+        tokens = sum(len(one.tokens or ()) for one in request.notifications)
     is_heavy = (
         rule_bytes > _LIGHT_RULE_BYTES
         or answer_bytes > _LIGHT_ANSWER_BYTES

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from targetry.delivery.prepare import ensure_visitor_id
-from targetry.device.decide import OnDeviceDecision, decide
+from targetry.device.decide import decide
 from targetry.device.encoded_mboxes import EncodedMboxes
 from targetry.device.logic.facts import RuleFailure
 from targetry.device.qa_mode import rules_for
@@ -136,7 +136,19 @@ def respond(
         events = delivery_events(
             request, decision.impressions, artifact, session_id=query.session_id, now_ms=now_ms
         )
-    return _result(request, response, decision, events, artifact, parsed.ignored_fields)
+    is_beacon = request.context is not None and request.context.beacon is True
+    telemetry = request.telemetry
+    return DeliveryResult(
+        204 if is_beacon else 200,
+        b"" if is_beacon else _encode(response),
+        events,
+        len(request.notifications) if request.notifications else 0,
+        len(telemetry.entries) if telemetry is not None and telemetry.entries else 0,
+        decision.failures,
+        request,
+        artifact,
+        parsed.ignored_fields,
+    )
 
 
 def _rejection(rejected: RequestRejected) -> DeliveryResult:
@@ -172,26 +184,3 @@ def _encodable_parts(response: DeliveryResponse) -> Iterator[object]:
             yield mode.page_load
     if response.prefetch is not None:
         yield from response.prefetch.views or ()
-
-
-def _result(
-    request: DeliveryRequest,
-    response: DeliveryResponse,
-    decision: OnDeviceDecision,
-    events: Sequence[LedgerEvent],
-    artifact: LoadedArtifact,
-    ignored_fields: tuple[str, ...],
-) -> DeliveryResult:
-    is_beacon = request.context is not None and request.context.beacon is True
-    entries = request.telemetry.entries if request.telemetry is not None else None
-    return DeliveryResult(
-        204 if is_beacon else 200,
-        b"" if is_beacon else _encode(response),
-        events,
-        len(request.notifications or ()),
-        len(entries or ()),
-        decision.failures,
-        request,
-        artifact,
-        ignored_fields,
-    )
