@@ -109,10 +109,12 @@ def location_hint_cookie(cluster: str) -> Cookie:
 
 def _unexpired_parts(value: str, seconds: int) -> list[tuple[str, str]]:
     parts = []
+    is_plain = value.isascii() and "%" not in value
     for part in value.split("|"):
         fields = part.split("#", 3)
         if len(fields) >= 3 and _expiry(fields[2]) >= seconds:
-            parts.append((_decoded(fields[0]), _decoded(fields[1])))
+            name, text = fields[0], fields[1]
+            parts.append((name, text) if is_plain else (_decoded(name), _decoded(text)))
     return parts
 
 
@@ -129,6 +131,5 @@ def _encoded(text: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    if "%" in text:
-        text = unquote(text)
+    text = unquote(text)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -243,10 +243,10 @@ def usable_ids(cookie: TargetCookie) -> TargetCookie:
     """Drop ids that the API rejects, so that a damaged cookie does not fail the visitor's calls."""
     session_id, device_id = cookie
     if session_id and session_id_fault(session_id):
-        session_id = None
+        cookie = cookie._replace(session_id=None)
     if device_id and len(device_id) > MAX_ID_LENGTH:
-        device_id = None
-    return TargetCookie(session_id, device_id)
+        cookie = cookie._replace(device_id=None)
+    return cookie
 
 
 def _route(

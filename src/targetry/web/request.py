@@ -72,6 +72,8 @@ def merged_vary(values: Sequence[str], name: str) -> str | None:
         values: The values of the headers `Vary` that there are.
         name: The request header.
     """
+    if not values:
+        return name
     listed = [item for value in values for part in value.split(",") if (item := part.strip())]
     if any(item == "*" or item.lower() == name.lower() for item in listed):
         return None

@@ -16,6 +16,7 @@ from targetry.delivery.cookies import (
 )
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.hosts import cluster_number, cluster_of_device_id
+from targetry.device.logic.javascript import UNDEFINED
 from targetry.errors import ApiException, NotReadyError, OptionError, TargetError
 from targetry.flags.errors import FlagError
 from targetry.models import ConstraintError, Context, CustomerId, Geo
@@ -198,8 +199,8 @@ class Visit:
             cookies = self.cookies
             session_id, tnt_id = ids_of_cookies(cookies.get(TARGET_COOKIE, ()), services.clock())
             hint = next(iter(cookies.get(LOCATION_HINT_COOKIE, ())), None)
-            if self.amcv is not None:
-                ecid = parse_amcv(self.amcv).get("MCMID")
+            if (amcv := self.amcv) is not None:
+                ecid = parse_amcv(amcv).get("MCMID")
         if tnt_id is not None and tnt_id.startswith("."):  # all visitors with that cookie would share it
             tnt_id = None
         cluster = cluster_of_device_id(tnt_id) or cluster_number(hint) or services.edge_cluster()
@@ -229,7 +230,10 @@ class Visit:
     def amcv(self) -> str | None:
         """Value of the AMCV cookie."""
         cookies = self.cookies
-        return next((cookies[name][0] for name in self.visits.amcv_names if name in cookies), None)
+        for name in self.visits.amcv_names:
+            if name in cookies:
+                return cookies[name][0]
+        return None
 
     @property
     def visitor(self) -> Visitor | None:
@@ -260,10 +264,9 @@ class Visit:
         return parameters
 
     def _from_option(self, name: str, check: Any) -> Any:
-        try:
-            return self._parts[name]
-        except KeyError:
-            pass
+        known = self._parts.get(name, UNDEFINED)
+        if known is not UNDEFINED:
+            return known
         function, value = getattr(self.visits.settings, name), None
         if function is not None and self.request is not None:
             try:
@@ -293,10 +296,10 @@ class Visit:
         return context
 
     def _address(self) -> str | None:
-        try:
-            address: str | None = self._parts["address"]
-        except KeyError:
-            address = self._parts.setdefault("address", self._read_address())
+        known = self._parts.get("address", UNDEFINED)
+        if known is UNDEFINED:
+            known = self._parts.setdefault("address", self._read_address())
+        address: str | None = known
         return address
 
     def _read_address(self) -> str | None:
