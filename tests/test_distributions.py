@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from support.distributions import check_contents, released_version
+from support.distributions import ROOT, check_contents, check_readme, released_version, with_home
 
 README = "# Targetry\n\n[Adobe](https://example.com)\n"
 FILES = ["README.md", "pyproject.toml", "src/targetry/__init__.py", "src/targetry/py.typed", "tests/a.py"]
@@ -55,6 +57,45 @@ def test_wrong_file_of_a_distribution_is_named(
 def test_readme_of_a_package_index_links_to_addresses_alone(link: str, tmp_path: Path) -> None:
     wrong = check_contents(*distributions(tmp_path, readme=f"{README}[a{link}\n"))
     assert wrong == f"README.md:\nnot on a package index: {link}"
+
+
+HOME = "https://github.example/acme/targetry"
+
+
+def test_metadata_names_the_home_and_links_to_files_of_the_tag() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
+    made = tomllib.loads(with_home(pyproject, f"{HOME}.git", "1.2.0"))
+    urls = made["project"].pop("urls")
+    assert urls["Homepage"] == urls["Source"] == HOME
+    assert urls["Changelog"] == f"{HOME}/blob/v1.2.0/CHANGELOG.md"
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for one in made["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        readme = re.sub(one["pattern"], one["replacement"], readme)
+    linked = re.findall(rf"{re.escape(HOME)}/blob/v1\.2\.0/([^)#\s]+)", readme)
+    assert len(linked) > 20
+    assert [name for name in linked if not (ROOT / name).exists()] == []
+    assert check_readme(f"Name: targetry\n\n{readme}") == ""
+    assert made["project"] == tomllib.loads(pyproject)["project"], "nothing else changes"
+
+
+@pytest.mark.parametrize(
+    "home",
+    [
+        "github.example/acme",
+        "http://github.example/a/b",
+        "https://github.example",
+        'https://a.example/b"',
+        "",
+    ],
+)
+def test_home_that_is_no_repository_is_rejected(home: str) -> None:
+    with pytest.raises(ValueError, match="not the address of a repository"):
+        with_home((ROOT / "pyproject.toml").read_text("utf-8"), home, "1.2.0")
+
+
+def test_home_needs_the_known_form_of_the_file() -> None:
+    with pytest.raises(ValueError, match="different form"):
+        with_home("\n[project.urls]\n", HOME, "1.2.0")
 
 
 def test_version_with_a_dated_section_can_be_released() -> None:

@@ -2,7 +2,8 @@
 
 `distributions.py FILES SDIST WHEEL` fails if one of the distributions lacks a file or has one too
 many; FILES lists the files of the repository. `distributions.py --version` prints the version to
-release, and fails if CHANGELOG.md does not describe it yet.
+release, and fails if CHANGELOG.md does not describe it yet. `distributions.py --home URL PYPROJECT`
+changes a copy of pyproject.toml to name the repository at a URL.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ SHIPPED = ("src/", "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", ".g
 """Contents of the sdist. Hatchling adds `.gitignore`, since it builds the wheel with it."""
 
 SECTION = re.compile(r"^## (?P<version>\S+) \((?P<date>[^)]+)\)$", re.MULTILINE)
+HOME = re.compile(r"https://[\w.-]+(?::\d+)?(?:/[\w.~-]+)+")
+LINK_AS_TEXT = "replacement = '\\1'\n"
 VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 
 
@@ -64,6 +67,42 @@ def released_version(version: str, changelog: str) -> str:
     return defined[1]
 
 
+def with_home(pyproject: str, home: str, version: str) -> str:
+    """Return pyproject.toml with the addresses of a public repository.
+
+    The metadata gets `Project-URL` fields, and links of the README lead to the files of the
+    release's tag.
+
+    Args:
+        pyproject: Text of pyproject.toml.
+        home: Address of the repository, at GitHub or a host with the same paths.
+        version: The version to release, whose tag is `v<version>`.
+
+    Raises:
+        ValueError: The address is not one of a repository, or pyproject.toml has a different form.
+    """
+    home = home.removesuffix("/").removesuffix(".git")
+    if not HOME.fullmatch(home):
+        raise ValueError(
+            f"the home is not the address of a repository: {home!r}; pass one like https://github.com/OWNER/targetry"
+        )
+    if pyproject.count(LINK_AS_TEXT) != 1 or "\n[project.urls]" in pyproject:
+        raise ValueError(
+            "pyproject.toml has a different form: a home fills [project.urls] and the replacement of links; "
+            "change LINK_AS_TEXT in tests/support/distributions.py"
+        )
+    files = f"{home}/blob/v{version}"
+    urls = {
+        "Homepage": home,
+        "Documentation": f"{files}/docs/README.md",
+        "Changelog": f"{files}/CHANGELOG.md",
+        "Issues": f"{home}/issues",
+        "Source": home,
+    }
+    linked = pyproject.replace(LINK_AS_TEXT, f"replacement = '[\\1]({files}/\\2)'\n")
+    return f"{linked}\n[project.urls]\n" + "".join(f'{name} = "{url}"\n' for name, url in urls.items())
+
+
 def check_contents(listing: Path, sdist: Path, wheel: Path) -> str:
     """Return what is wrong with two distributions, an empty text if nothing is."""
     files = listing.read_text("utf-8").splitlines()
@@ -95,6 +134,13 @@ def main() -> None:
         texts = [(ROOT / name).read_text("utf-8") for name in ("src/targetry/version.py", "CHANGELOG.md")]
         try:
             sys.stdout.write(released_version(*texts) + "\n")
+        except ValueError as error:
+            sys.exit(str(error))
+    elif sys.argv[1:2] == ["--home"]:
+        home, path = sys.argv[2], Path(sys.argv[3])
+        version = VERSION.search((ROOT / "src/targetry/version.py").read_text("utf-8"))
+        try:
+            path.write_text(with_home(path.read_text("utf-8"), home, version[1] if version else ""), "utf-8")
         except ValueError as error:
             sys.exit(str(error))
     elif wrong := check_contents(*map(Path, sys.argv[1:])):
