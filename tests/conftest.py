@@ -1,8 +1,9 @@
-"""Settings of hypothesis, and the certificate authority that the tests trust.
+"""Settings of hypothesis and garbage collection, and the certificate authority of the tests.
 
 Nothing measures time here: a busy machine is not a failure.
 """
 
+import gc
 import os
 from pathlib import Path
 
@@ -19,3 +20,13 @@ settings.load_profile("quick")
 settings.register_profile("complete", settings.get_profile("quick"), max_examples=100)
 # For tests/test_any_input.py: `scripts/test --hypothesis-profile many tests/test_any_input.py`.
 settings.register_profile("many", settings.get_profile("quick"), max_examples=25_000, database=None)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt all modules and collected tests from garbage collection.
+
+    They live until the end. Otherwise each `gc.collect()` of a test traverses a million objects,
+    and each forked process copies the memory of their headers.
+    """
+    gc.collect()
+    gc.freeze()

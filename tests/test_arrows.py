@@ -272,10 +272,12 @@ def test_pure_room_does_no_io_and_reads_no_clock(room: str) -> None:
 
 
 def test_threads_are_started_as_daemons_in_one_place() -> None:
-    starters = set()
+    starters, names = set(), ("Thread", "Timer", "ThreadPoolExecutor")
     for file in MODULES.values():
+        if not any(name in file.read_text("utf-8") for name in names):
+            continue  # which is faster than its syntax tree
         for name, call in called_names(file):
-            if name in ("Thread", "Timer", "ThreadPoolExecutor"):
+            if name in names:
                 starters.add(file.relative_to(ROOT).as_posix())
                 daemon = [one.value for one in call.keywords if one.arg == "daemon"]
                 assert [isinstance(one, ast.Constant) and one.value for one in daemon] == [True], file

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
@@ -97,12 +98,16 @@ def test_snippets_for_django_run_in_a_process_with_its_settings() -> None:
     assert re.search(r"hero.*Ada.*granted.*^True$", done.stdout, re.DOTALL | re.MULTILINE), done.stdout
 
 
+@cache
 def emitted_keys() -> dict[str, set[str]]:
     """Return the payload keys of each event, from the calls that name its constant."""
     constants = {name: value for name, value in vars(events).items() if value in events.EVENT_NAMES}
     found: dict[str, set[str]] = {name: set() for name in events.EVENT_NAMES}
     for file in (ROOT / "src" / "targetry").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        text = file.read_text("utf-8")
+        if not any(constant in text for constant in constants):
+            continue
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name):
                 event = constants.get(node.args[0].id)
                 if event is not None:

@@ -10,6 +10,13 @@ from support.snippets import write_files
 
 pytest_plugins = ["pytester"]
 
+
+@pytest.fixture(autouse=True)
+def only_needed_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exclude plugins that the suites do not use: loading them is most of the time of a run."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:schemathesis -p no:hypothesispytest -p no:pytest-bdd")
+
+
 SUITE = """
 import asyncio
 

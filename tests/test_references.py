@@ -38,6 +38,7 @@ def faults() -> frozenset[str]:
     )
 
 
+@cache
 def leads_somewhere(target: str, folder: str = "") -> bool:
     """Return whether a path is in the repository, and its anchor or test in the file."""
     path, _, rest = re.sub(r"::", "#", target).partition("#")

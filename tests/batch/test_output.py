@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import pandas
-import polars
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -229,9 +227,9 @@ def test_time_is_needed_if_a_rule_reads_it() -> None:
 SOURCES: dict[str, Callable[[Any], Any]] = {
     "table": lambda table: table,
     "batches": lambda table: table.to_batches(max_chunksize=7),
-    "polars": lambda table: polars.from_arrow(table),
+    "polars": lambda table: import_module("polars").from_arrow(table),
     "pandas": lambda table: table.to_pandas(),
-    "DuckDB": lambda table: duckdb.connect().from_arrow(table),
+    "DuckDB": lambda table: import_module("duckdb").connect().from_arrow(table),
     "reader": lambda table: pa.RecordBatchReader.from_batches(
         table.schema, table.to_batches(max_chunksize=3)
     ),
@@ -256,6 +254,8 @@ def test_source_of_any_library_gets_the_same(convert: Callable[[Any], Any]) -> N
 
 
 def test_file_of_any_format_gets_the_same(tmp_path: Path) -> None:
+    import pandas
+
     table, options = big_table(), {"client": CLIENT, "mboxes": ["hero"], "keep": ["tnt_id"]}
     pa.parquet.write_table(table, tmp_path / "in.parquet")
     table.to_pandas().to_csv(tmp_path / "in.csv", index=False)
