@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -236,9 +236,15 @@ IMPURE_CALLS = frozenset({"open", "input", "now", "utcnow", "today", "uuid1", "u
 THREAD_STARTERS = frozenset({"_runtime/daemon_threads.py", "edge/supervisor.py"})
 
 
+@lru_cache(maxsize=1)
+def tree(file: Path) -> ast.Module:
+    """Return the syntax tree of a file; the checks of one file follow each other."""
+    return ast.parse(file.read_text("utf-8"))
+
+
 def called_names(file: Path) -> Iterator[tuple[str, ast.Call]]:
     """Yield the last name of each called expression, with the call."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Name):
                 yield node.func.id, node
@@ -249,7 +255,7 @@ def called_names(file: Path) -> Iterator[tuple[str, ast.Call]]:
 def foreign_imports(file: Path) -> set[str]:
     """Return the top-level names of the packages that a file imports."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Import):
             found |= {one.name.partition(".")[0] for one in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module is not None:

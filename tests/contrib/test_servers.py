@@ -26,8 +26,10 @@ GUNICORN = "gunicorn shop:app --bind localhost:8000 --workers 2 --preload"
 FASTAPI = pytest.param(("fastapi", commands("fastapi")[1]), id="fastapi uvicorn")
 SERVERS = [
     FASTAPI,
-    pytest.param(("flask", f"{GUNICORN} --worker-class gevent"), id="flask gunicorn gevent"),
     pytest.param(("django", commands("django")[1]), id="django gunicorn"),
+    pytest.param(
+        ("flask", f"{GUNICORN} --worker-class gevent"), id="flask gunicorn gevent", marks=pytest.mark.slow
+    ),
     pytest.param(("django", commands("django")[7]), id="django uvicorn", marks=pytest.mark.slow),
     pytest.param(("flask", commands("flask")[1]), id="flask gunicorn", marks=pytest.mark.slow),
     pytest.param(("flask", f"{GUNICORN} --threads 4"), id="flask gunicorn gthread", marks=pytest.mark.slow),

@@ -6,7 +6,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from support.python_process import environment
+from support.slow import slow
 
 _OPTION = {"type": "json", "content": {"a": 1}, "responseTokens": {"a": "b"}}
 _ANSWER = {
@@ -37,8 +40,9 @@ for thread in threads:
 """
 
 
-def test_threads_can_read_the_first_responses_concurrently() -> None:
+@pytest.mark.parametrize("times", [2, *slow(6)])
+def test_threads_can_read_the_first_responses_concurrently(times: int) -> None:
     command = [sys.executable, "-c", _PROGRAM, json.dumps(_ANSWER)]
-    for _ in range(6):  # the interpreter crashed in two of three
+    for _ in range(times):  # the interpreter crashed in two of three
         done = subprocess.run(command, env=environment(), capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.examples import examples
+from support.slow import slow
 from targetry.ledger.sums import Cohort
 from targetry.report.comparison import Comparison, MetricLift, compare
 from targetry.report.inference.multiple_comparisons import holm
@@ -226,11 +227,12 @@ def test_days_that_are_split_leave_the_latest_figures(days: list[tuple[int, int]
     assert split == joined
 
 
-def test_peeking_at_equal_experiences_seldom_alarms() -> None:
-    """Look 60 times at 300 tests without a difference; few alarm, unlike tests for one look."""
+@pytest.mark.parametrize("tests", [60, *slow(300)])
+def test_peeking_at_equal_experiences_seldom_alarms(tests: int) -> None:
+    """Look 60 times at each of many tests without a difference; few alarm, unlike fixed ones."""
     random = Random(1)
     alarms = fixed = 0
-    for _ in range(300):
+    for _ in range(tests):
         groups: list[dict[int, Cohort]] = [{}, {}]
         for day in range(60):
             for group in groups:
@@ -240,5 +242,5 @@ def test_peeking_at_equal_experiences_seldom_alarms() -> None:
         looks = compared(*groups, options=ReportOptions(fixed=True, over_time=True)).metrics[1]["conversion"]
         assert looks.over_time is not None
         fixed += any(one.p_value is not None and one.p_value < 0.05 for one in looks.over_time)
-    assert alarms <= 15
-    assert fixed >= 60
+    assert alarms <= 0.05 * tests
+    assert fixed >= 0.2 * tests
