@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.examples import examples
-from support.ledger import ACTIVITY, event, first_format, outcome
+from support.ledger import ACTIVITY, aggregate, event, first_format, outcome
 from support.plain_aggregation import aggregate_plainly, cohorts_plainly
 from targetry.ledger import retention as module
 from targetry.ledger.database import FILE_NAME
@@ -25,7 +25,6 @@ from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
 from targetry.ledger.retention import Retention, prune
 from targetry.ledger.sums import ActivitySums, read_sums
-from targetry.report.aggregation import aggregate
 from targetry.report.report import report_on_ledger
 
 DAY_MS = 86_400_000

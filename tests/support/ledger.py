@@ -12,6 +12,8 @@ import msgspec
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.schema import APPLICATION, FIRST_FORMAT
+from targetry.ledger.sums import ActivitySums
+from targetry.report.aggregation import aggregated
 
 ACTIVITY = ActivityDescription(
     "1", "Hero", "ab", (ExperienceDescription("0", "A", 50.0), ExperienceDescription("1", "B", 50.0))
@@ -109,3 +111,15 @@ def first_format(folder: Path, events: Sequence[LedgerEvent]) -> None:
             f"INSERT INTO event ({', '.join(LedgerEvent.__struct_fields__)}) VALUES ({marks})", rows
         )
     connection.close()
+
+
+def aggregate(
+    events: Sequence[LedgerEvent],
+    activities: Sequence[ActivityDescription] = (),
+    cap: float | None = None,
+    *,
+    amounts: bool = False,
+) -> dict[str, ActivitySums]:
+    """Return the sums of events by activity id."""
+    with aggregated(events, activities) as made:
+        return made.sums(cap, amounts=amounts)

@@ -20,7 +20,7 @@ from targetry.ledger.selection import (
     event_condition,
     exposure_condition,
 )
-from targetry.ledger.sums import ActivitySums, Period, read_sums
+from targetry.ledger.sums import ActivitySums, Period, VisitorSums, read_sums, read_visitors
 from targetry.ledger.timeline import Timeline, read_timeline
 
 # Other programs can write to the file as well, so rows that are no events are skipped.
@@ -120,6 +120,18 @@ class Reader:
         """
         with translate_errors(self._path):
             return read_sums(self._connection, cap, amounts=amounts)
+
+    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+        """Yield the visitors who entered by the current shares; the time depends on their number.
+
+        Args:
+            history_ms: The length of the period before the first impression.
+
+        Raises:
+            LedgerError: The ledger cannot be read, or `has_sums` is False.
+        """
+        with translate_errors(self._path):
+            yield from read_visitors(self._connection, history_ms)
 
     def timeline(self, now_ms: int) -> Timeline | None:
         """Return what the latest events say about the time up to `now_ms` (epoch ms).

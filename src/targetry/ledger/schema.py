@@ -152,9 +152,11 @@ def _add_purchases_of_visitor(condition: str) -> str:
 
 
 _LAST_MS: Final = "max(ifnull({row}last_click_ms, -1), ifnull({row}last_order_ms, -1))"
-_HAS_CONVERTED: Final = f"({{row}}experience_id IS NOT NULL AND {_LAST_MS} >= {{row}}first_ms)"
+HAS_CONVERTED: Final = f"({{row}}experience_id IS NOT NULL AND {_LAST_MS} >= {{row}}first_ms)"
+"""SQL condition for a participation whose visitor has converted; `row` is a prefix like `NEW.`."""
+
 _IS_OUTSIDE: Final = (
-    f"(NOT {_HAS_CONVERTED} AND ({{row}}last_click_ms IS NOT NULL OR {{row}}bound_orders > 0))"
+    f"(NOT {HAS_CONVERTED} AND ({{row}}last_click_ms IS NOT NULL OR {{row}}bound_orders > 0))"
 )
 _HAS_ENTERED: Final = (
     "({row}first_ms >= ifnull((SELECT shares_since_ms FROM activity WHERE id = {row}activity_id), 0))"
@@ -173,13 +175,13 @@ def _contribution(row: str) -> str:
     """Return the SQL for the values of a participation on which the sums depend."""
     return (
         f"{row}experience_id, {row}switched, {row}orders, {row}units, {row}micros, {row}unusable, "
-        f"{_HAS_CONVERTED.format(row=row)}, {_IS_OUTSIDE.format(row=row)}, {row}first_ms"
+        f"{HAS_CONVERTED.format(row=row)}, {_IS_OUTSIDE.format(row=row)}, {row}first_ms"
     )
 
 
 def _add_to_sums(row: str, sign: str) -> str:
     """Return the SQL that adds a participation to the sums or subtracts it, in any order."""
-    converted, outside = _HAS_CONVERTED.format(row=row), _IS_OUTSIDE.format(row=row)
+    converted, outside = HAS_CONVERTED.format(row=row), _IS_OUTSIDE.format(row=row)
     return f"""
     INSERT INTO cohort_sum (activity_id, experience_id, day, entered, {", ".join(_COHORT_SUMS)})
     SELECT {row}activity_id, {row}experience_id, {row}first_ms / {DAY_MS}, {_HAS_ENTERED.format(row=row)},
@@ -239,7 +241,7 @@ def _recount_cohorts(row: str) -> str:
     DELETE FROM cohort_sum WHERE activity_id = {row}id;
     INSERT INTO cohort_sum (activity_id, experience_id, day, entered, {", ".join(_COHORT_SUMS)})
     SELECT activity_id, experience_id, first_ms / {DAY_MS}, first_ms >= {row}shares_since_ms,
-        count(*), sum({_HAS_CONVERTED.format(row="")}), sum(orders), total(units), total(micros), sum(unusable)
+        count(*), sum({HAS_CONVERTED.format(row="")}), sum(orders), total(units), total(micros), sum(unusable)
     FROM participation WHERE activity_id = {row}id AND experience_id IS NOT NULL GROUP BY 1, 2, 3, 4;
     """
 

@@ -13,7 +13,7 @@ import msgspec
 from targetry.ledger.event import ActivityDescription, FirstImpression, LedgerEvent, validate_events
 from targetry.ledger.group_commit import GroupCommit, Write
 from targetry.ledger.selection import ALL_EVENTS, EventSelection
-from targetry.ledger.sums import ActivitySums, Period
+from targetry.ledger.sums import ActivitySums, Period, VisitorSums
 from targetry.ledger.timeline import Timeline
 
 Row = tuple[Any, ...]
@@ -41,6 +41,9 @@ class LedgerReader(Protocol):
 
         With `amounts`, they count the buyers by their revenue, too.
         """
+
+    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+        """Yield the visitors who entered by the current shares, with what they did before."""
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None for a ledger without events."""

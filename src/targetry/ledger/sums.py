@@ -18,13 +18,14 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from targetry.ledger.schema import DAY_MS, MICROS
+from targetry.ledger.event import MAX_ORDER_TOTAL
+from targetry.ledger.schema import DAY_MS, HAS_CONVERTED, MICROS, is_event
 
 _IMPRESSIONS: Final = (
     "SELECT activity_id, experience_id, impressions FROM impression_sum WHERE impressions > 0"
@@ -50,6 +51,27 @@ _AMOUNTS: Final = f"""
     WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0) AND {_FULL} > 0
     GROUP BY participation.activity_id, experience_id, amount_bin({_FULL})
 """
+_HISTORY: Final = (
+    "FROM event WHERE event.visitor = part.visitor "
+    f"AND event.timestamp_ms BETWEEN part.first_ms - :history AND part.first_ms - 1 AND {is_event('event.')}"
+)
+_TOTAL: Final = (
+    f"CASE WHEN typeof(order_total) IN ('real', 'integer') AND abs(order_total) <= {MAX_ORDER_TOTAL} "
+    "THEN order_total ELSE 0 END"
+)
+# An order counts once by its id, as in the sums.
+_ORDER_KEY: Final = "CASE WHEN order_id != '' THEN 'order ' || order_id ELSE 'event ' || event.id END"
+_VISITORS: Final = f"""
+    SELECT part.activity_id, experience_id, first_ms / {DAY_MS}, {HAS_CONVERTED.format(row="part.")}, orders, {_FULL},
+        EXISTS (SELECT 1 {_HISTORY}),
+        EXISTS (SELECT 1 {_HISTORY} AND kind IN ('click', 'order')),
+        (SELECT count(DISTINCT {_ORDER_KEY}) {_HISTORY} AND kind = 'order'),
+        (SELECT total(amount) FROM (
+            SELECT max({_TOTAL}) AS amount {_HISTORY} AND kind = 'order' GROUP BY {_ORDER_KEY}
+        ))
+    FROM participation AS part LEFT JOIN activity ON activity.id = part.activity_id
+    WHERE experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0)
+"""
 _ACTIVITIES: Final = (
     "SELECT activity_id, switched, outside FROM activity_sum WHERE switched > 0 OR outside > 0"
 )
@@ -57,6 +79,25 @@ _MAX_COUNT: Final = 2**53
 
 AMOUNT_BINS: Final = 24
 """Bins of amounts per power of ten: bin n holds those from 10**(n/24) to 10**((n+1)/24)."""
+
+
+class VisitorSums(NamedTuple):
+    """Sums of a visitor of an activity, who entered by its current shares.
+
+    `day` is the UTC day of the first impression, in days since 1970. The values `before` are those
+    of the period before that impression, and `has_history` says that there is an event in it.
+    """
+
+    activity_id: str
+    experience_id: str
+    day: int
+    has_converted: bool
+    orders: int
+    revenue: float
+    has_history: bool
+    converted_before: bool
+    orders_before: int
+    revenue_before: float
 
 
 class Cohort(msgspec.Struct):
@@ -158,6 +199,19 @@ def read_sums(
         connection.create_function("amount_bin", 1, _amount_bin, deterministic=True)
         add_amounts(found, run(_AMOUNTS))
     return found
+
+
+def read_visitors(connection: sqlite3.Connection, history_ms: int) -> Iterator[VisitorSums]:
+    """Yield the visitors of all activities in a database of the current format.
+
+    Args:
+        connection: The database.
+        history_ms: The length of the period before the first impression.
+
+    Raises:
+        sqlite3.Error: The database cannot be read.
+    """
+    return map(VisitorSums._make, connection.execute(_VISITORS, {"history": history_ms}))
 
 
 def _amount_bin(amount: float) -> int:

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from targetry.ledger.event import ActivityDescription, LedgerEvent
 from targetry.ledger.schema import ADD_RECORDED_MS, FIRST_FORMAT, SUMS
-from targetry.ledger.sums import ActivitySums, read_sums
+from targetry.ledger.sums import ActivitySums, VisitorSums, read_sums, read_visitors
 
 _FIELDS: Final = LedgerEvent.__struct_fields__
 _INSERT: Final = f"INSERT INTO event ({', '.join(_FIELDS)}) VALUES ({', '.join('?' * len(_FIELDS))})"
 _DESCRIBE: Final = "INSERT OR IGNORE INTO activity (id, shares_since_ms) VALUES (?, ?)"
 
 
-def aggregate(
-    events: Iterable[LedgerEvent],
-    activities: Sequence[ActivityDescription] = (),
-    cap: float | None = None,
-    *,
-    amounts: bool = False,
-) -> dict[str, ActivitySums]:
-    """Return the sums of events by activity id.
+class Aggregate:
+    """Database in which events are counted as in a ledger."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
+        """Return the sums by activity id; a visitor's revenue counts up to `cap` in cohorts."""
+        return read_sums(self._connection, cap, amounts=amounts)
+
+    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+        """Yield the visitors who entered by the current shares, with what they did before."""
+        return read_visitors(self._connection, history_ms)
+
+
+@contextlib.contextmanager
+def aggregated(
+    events: Iterable[LedgerEvent], activities: Sequence[ActivityDescription]
+) -> Iterator[Aggregate]:
+    """Count events.
 
     The events pass through a temporary database with the ledger's triggers; SQLite moves it to the
     disk when it becomes large.
@@ -33,8 +45,6 @@ def aggregate(
     Args:
         events: Each event once, in any order.
         activities: Descriptions, whose `shares_since_ms` counts.
-        cap: The amount up to which a visitor's revenue counts in the cohorts.
-        amounts: Whether to count the buyers by their revenue, too.
     """
     with contextlib.closing(sqlite3.connect("", isolation_level=None)) as connection:
         for statement in (*FIRST_FORMAT, *ADD_RECORDED_MS, *SUMS):
@@ -42,4 +52,4 @@ def aggregate(
         connection.execute("BEGIN")
         connection.executemany(_DESCRIBE, [(one.id, one.shares_since_ms) for one in activities])
         connection.executemany(_INSERT, map(msgspec.structs.astuple, events))
-        return read_sums(connection, cap, amounts=amounts)
+        yield Aggregate(connection)

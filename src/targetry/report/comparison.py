@@ -21,6 +21,8 @@ from targetry.report.options import Guardrail, ReportOptions
 
 SEQUENTIAL: Final = "asymptotic-cs-fieller"
 FIXED: Final = "normal-fieller"
+ADJUSTED: Final = "-cuped"
+"""End of the name of a method whose means are adjusted by values from before the test."""
 
 
 class MetricLift(msgspec.Struct, frozen=True, rename="camel"):
@@ -157,7 +159,7 @@ def _report(
             compared.interval,
             p_value,
             method.e_value(compared.z, compared.visitors),
-            FIXED if options.fixed else SEQUENTIAL,
+            (FIXED if options.fixed else SEQUENTIAL) + (ADJUSTED if compared.is_adjusted else ""),
             None if options.fixed else options.tightest,
             compared.has_drifted,
         )

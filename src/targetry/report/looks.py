@@ -62,7 +62,8 @@ class Compared(NamedTuple):
     """Lift of an experience after a look.
 
     `p_value` is the least so far, `z` the difference in standard errors. `low` and `high` bound the
-    lifts within the intervals of all looks; `low` is above `high` if there are none.
+    lifts within the intervals of all looks; `low` is above `high` if there are none. `is_adjusted`
+    says that the means are adjusted by values from before the test.
     """
 
     lift: float
@@ -72,6 +73,7 @@ class Compared(NamedTuple):
     visitors: int
     low: float
     high: float
+    is_adjusted: bool = False
 
     @property
     def has_drifted(self) -> bool:
@@ -96,7 +98,7 @@ def cumulate(cohorts: Sequence[Mapping[int, Cohort]]) -> list[tuple[int, list[Co
     found = []
     for day in sorted({day for one in cohorts for day in one}):
         totals = [
-            total.plus(one[day]) if day in one else total for total, one in zip(totals, cohorts, strict=True)
+            one[day].plus(total) if day in one else total for total, one in zip(totals, cohorts, strict=True)
         ]
         found.append((day, totals))
     return found
@@ -132,15 +134,20 @@ def follow(
         if latest is None:
             continue
         estimate, counted, compared = latest, metric.count(own), None
+        adjusted = metric.adjust((control, own)) if is_compared and base is not None else None
+        if adjusted is not None:
+            base, latest = adjusted
         is_early = method.sequence is not None and min(counted, metric.count(control)) < metric.least
         if is_compared and base is not None and base.mean > 0 and not is_early:
-            visitors = estimate.visitors + base.visitors
-            z = difference_in_errors(estimate, base)
+            visitors = latest.visitors + base.visitors
+            z = difference_in_errors(latest, base)
             p_value = min(p_value if method.sequence else 1.0, method.p_value(z, visitors))
-            lift = lift_interval(estimate, base, method.multiplier(visitors))
+            lift = lift_interval(latest, base, method.multiplier(visitors))
             if lift is not None and method.sequence:
                 low, high = max(low, lift.low), min(high, lift.high)
-            compared = Compared(estimate.mean / base.mean - 1, lift, p_value, z, visitors, low, high)
+            compared = Compared(
+                latest.mean / base.mean - 1, lift, p_value, z, visitors, low, high, adjusted is not None
+            )
         if looks is not None:
             looks.append(_look(day, estimate, _mean_interval(estimate, method, metric.bounds), compared))
     if estimate is None:

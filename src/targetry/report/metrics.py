@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from targetry.ledger.sums import Cohort
+from targetry.report.inference.cuped import adjusted_estimates
 from targetry.report.inference.estimates import (
     Estimate,
     Moments,
@@ -14,6 +15,7 @@ from targetry.report.inference.estimates import (
     rate_estimate,
     ratio_estimate,
 )
+from targetry.report.inference.visitor_sums import HistoricCohort
 
 
 class ReportMetric(NamedTuple):
@@ -21,6 +23,8 @@ class ReportMetric(NamedTuple):
 
     `estimate` computes the mean of a group; `count` counts the visitors that carry the metric, of
     whom a group needs `least` before its figures are compared. `bounds` are those of the mean.
+    `adjust` computes the means of groups that are compared, adjusted by the values from before the
+    test; it returns None without them.
     """
 
     label: str
@@ -28,6 +32,7 @@ class ReportMetric(NamedTuple):
     count: Callable[[Cohort], int]
     least: int
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    adjust: Callable[[Sequence[Cohort]], list[Estimate] | None] = lambda _: None
 
 
 def _rate(sums: Cohort) -> Estimate | None:
@@ -55,6 +60,28 @@ def _revenue_per_order(sums: Cohort) -> Estimate | None:
     )
 
 
+def _adjusted_rates(groups: Sequence[Cohort]) -> list[Estimate] | None:
+    return _adjusted("conversion", [(one, one.conversions, one.conversions) for one in groups])
+
+
+def _adjusted_orders(groups: Sequence[Cohort]) -> list[Estimate] | None:
+    return _adjusted("orders", [(one, one.orders, one.orders_squared) for one in groups])
+
+
+def _adjusted_revenue(groups: Sequence[Cohort]) -> list[Estimate] | None:
+    return _adjusted("revenue", [(one, one.revenue, one.revenue_squared) for one in groups])
+
+
+def _adjusted(name: str, groups: Sequence[tuple[Cohort, float, float]]) -> list[Estimate] | None:
+    moments = []
+    for sums, x, xx in groups:
+        if not isinstance(sums, HistoricCohort) or name not in sums.history:
+            return None
+        before = sums.history[name]
+        moments.append(Moments(sums.visitors, x, xx, before.total, before.squared, before.product))
+    return adjusted_estimates(moments)
+
+
 def _converters(sums: Cohort) -> int:
     return sums.conversions
 
@@ -64,9 +91,9 @@ def _buyers(sums: Cohort) -> int:
 
 
 METRICS: Final[Mapping[str, ReportMetric]] = {
-    "conversion": ReportMetric("Conversion", _rate, _converters, 20, (0.0, 1.0)),
-    "orders": ReportMetric("Orders per visitor", _orders, _buyers, 25),
-    "revenue": ReportMetric("Revenue per visitor", _revenue, _buyers, 25),
+    "conversion": ReportMetric("Conversion", _rate, _converters, 20, (0.0, 1.0), _adjusted_rates),
+    "orders": ReportMetric("Orders per visitor", _orders, _buyers, 25, adjust=_adjusted_orders),
+    "revenue": ReportMetric("Revenue per visitor", _revenue, _buyers, 25, adjust=_adjusted_revenue),
     "rpo": ReportMetric("Revenue per order", _revenue_per_order, _buyers, 25),
 }
 """Metrics by name, in the order of a report."""

@@ -17,6 +17,10 @@ MONEY: Final = ("revenue", "rpo")
 """Metrics that a cap applies to."""
 
 
+MOST_DAYS: Final = 3650
+"""Largest number of days before the first impression."""
+
+
 class Guardrail(msgspec.Struct, frozen=True):
     """Metric that an experience must not harm: its lift is to stay above `-margin`.
 
@@ -36,6 +40,10 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         metric: The primary metric, one of `METRIC_NAMES`; the others are secondary.
         planned: Visitors of a test at which its intervals shall be tightest, known before the data.
         cap: Amount up to which a visitor's revenue counts, known before the data.
+        cap_percentile: Part of the buyers, within 0..1, whose revenue is at most the cap of an
+            activity. It needs `fixed`, since a cap that moves with the data holds for one look.
+        cuped: Days before the first impression whose conversions, orders and revenue reduce the
+            variance; None for none.
         margin: Largest lift, as a fraction, that counts as no difference.
         guardrails: Metrics that no experience must harm.
         over_time: Whether the report has the figures of each day.
@@ -50,6 +58,8 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     metric: str = "conversion"
     planned: int | None = None
     cap: float | None = None
+    cap_percentile: float | None = None
+    cuped: int | None = None
     margin: float | None = None
     guardrails: tuple[Guardrail, ...] = ()
     over_time: bool = False
@@ -58,16 +68,23 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _check_fraction("confidence", self.confidence)
         _check_metric("metric", self.metric)
-        if self.planned is not None and not (
-            isinstance(self.planned, int)
-            and not isinstance(self.planned, bool)
-            and self.planned >= MIN_PLANNED
-        ):
+        if self.planned is not None and not (_is_integer(self.planned) and self.planned >= MIN_PLANNED):
             raise OptionError(
                 "planned", f"must be an integer of at least {MIN_PLANNED}, not {self.planned!r}"
             )
         if self.cap is not None and not (_is_finite(self.cap) and self.cap > 0):
             raise OptionError("cap", f"must be a number above 0, not {self.cap!r}")
+        if self.cap_percentile is not None:
+            _check_fraction("cap_percentile", self.cap_percentile)
+            if not self.fixed:
+                raise OptionError(
+                    "cap_percentile",
+                    "needs `fixed`: a cap that moves with the data is not valid at every look",
+                )
+            if self.cap is not None:
+                raise OptionError("cap_percentile", "must not be given with `cap`")
+        if self.cuped is not None and not (_is_integer(self.cuped) and 1 <= self.cuped <= MOST_DAYS):
+            raise OptionError("cuped", f"must be an integer from 1 to {MOST_DAYS}, not {self.cuped!r}")
         if self.margin is not None:
             _check_fraction("margin", self.margin)
         for position, one in enumerate(self.guardrails):
@@ -93,6 +110,10 @@ def _check_fraction(path: str, value: object) -> None:
 def _check_metric(path: str, value: object) -> None:
     if value not in METRIC_NAMES:
         raise OptionError(path, f"must be one of {', '.join(METRIC_NAMES)}, not {value!r}")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_finite(value: object) -> bool:

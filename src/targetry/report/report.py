@@ -14,7 +14,7 @@ from targetry.ledger.event import ActivityDescription, ExperienceDescription, Le
 from targetry.ledger.schema import DAY_MS
 from targetry.ledger.store import LedgerReader
 from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
-from targetry.report.aggregation import aggregate
+from targetry.report.aggregation import Aggregate, aggregated
 from targetry.report.comparison import Comparison, GuardrailReport, MetricReport, compare
 from targetry.report.inference.split_check import ALARM_BELOW
 from targetry.report.inference.statistics import (
@@ -27,6 +27,7 @@ from targetry.report.inference.statistics import (
     rate_interval,
     sample_ratio,
 )
+from targetry.report.inference.visitor_sums import HistoricCohort, add_history, cap_at_percentile
 from targetry.report.looks import cumulate
 from targetry.report.options import ReportOptions
 from targetry.report.ordering import id_sort_key
@@ -94,7 +95,9 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     they reach the planned number, at the rate of the last 14 days; None without a plan. `capped`
     visitors had more revenue than the cap, `cut` in all. `largest_part` is the part of the revenue
     that one visitor made. `from_future` counts compared visitors whose first impression is later
-    than the report, because a clock is wrong; they are in no prediction.
+    than the report, because a clock is wrong; they are in no prediction. `cap` is the amount up to
+    which a visitor's revenue counts. `history` is the part of the compared visitors who have events
+    in the days before their first impression; None unless the report was to be adjusted by these.
     `split_over_time` has the compared visitors after each day, None unless it was requested and the
     split is checked.
     """
@@ -119,6 +122,8 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     cut: float = 0.0
     largest_part: float = 0.0
     from_future: int = 0
+    cap: float | None = None
+    history: float | None = None
     split_over_time: tuple[SplitLook, ...] | None = None
 
     @property
@@ -137,7 +142,8 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     `confidence` applies to all intervals. `fixed` says that the figures are for one look at the
     end; otherwise they are valid at every look. `metric` is the primary metric, `planned` the
     planned number of visitors of an activity. `margin` is the largest lift that counts as no
-    difference, `cap` the amount up to which a visitor's revenue counts.
+    difference, `cap` the amount up to which a visitor's revenue counts. `cuped` is the number of
+    days before the first impression by which the figures are adjusted.
     `period` is None for a report on a list of events, and for a ledger without events.
     """
 
@@ -149,6 +155,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     planned: int | None = None
     margin: float | None = None
     cap: float | None = None
+    cuped: int | None = None
 
     def activity(self, key: str) -> ActivityReport:
         """Return an activity by its id or name. Raises `OptionError` if there is none."""
@@ -192,8 +199,8 @@ def make_report(
     Raises:
         MissingExtraError: The extra `report` is not installed, and there is something to compute.
     """
-    sums = aggregate(events, activities, options.cap, amounts=options.amounts)
-    return _build_report(sums, activities, options, now_ms=now_ms)
+    with aggregated(events, activities) as made:
+        return _build_report(made, activities, options, now_ms=now_ms)
 
 
 def report_on_ledger(
@@ -214,8 +221,7 @@ def report_on_ledger(
     now_ms = int(time.time() * 1000) if now_ms is None else now_ms
     if not reader.has_sums:
         return make_report(reader.events(), activities, options, now_ms=now_ms)
-    sums = reader.sums(options.cap, amounts=options.amounts)
-    return _build_report(sums, activities, options, reader.period(), now_ms=now_ms)
+    return _build_report(reader, activities, options, reader.period(), now_ms=now_ms)
 
 
 def without_series(report: Report) -> Report:
@@ -244,7 +250,7 @@ def without_series(report: Report) -> Report:
 
 
 def _build_report(
-    sums: Mapping[str, ActivitySums],
+    source: LedgerReader | Aggregate,
     activities: Sequence[ActivityDescription],
     options: ReportOptions,
     period: Period | None = None,
@@ -252,10 +258,24 @@ def _build_report(
     now_ms: int | None,
 ) -> Report:
     today = math.inf if now_ms is None else (now_ms + _CLOCK_MS) // DAY_MS
+    sums = source.sums(options.cap, amounts=options.amounts)
+    caps: Mapping[str, float] = {} if options.cap is None else dict.fromkeys(sums, options.cap)
+    if options.cap_percentile is not None:
+        caps = cap_at_percentile(sums, source.visitors(0), options.cap_percentile)
+    history: Mapping[str, float] = {}
+    if options.cuped is not None:
+        history = add_history(sums, source.visitors(options.cuped * DAY_MS), caps)
     described = {activity.id: activity for activity in activities}
     others = sorted(sums.keys() - described.keys(), key=id_sort_key)
     everything = [*described.values(), *(ActivityDescription(key) for key in others)]
-    made = tuple(_activity(one, sums.get(one.id) or ActivitySums(), options, today) for one in everything)
+    made = tuple(
+        msgspec.structs.replace(
+            _activity(one, sums.get(one.id) or ActivitySums(), options, today),
+            cap=caps.get(one.id),
+            history=history.get(one.id),
+        )
+        for one in everything
+    )
     return Report(
         options.confidence,
         made,
@@ -265,6 +285,7 @@ def _build_report(
         options.planned,
         options.margin,
         options.cap,
+        options.cuped,
     )
 
 
@@ -391,7 +412,7 @@ def _conversion_lift(
     own: Cohort, control: Cohort, metrics: Mapping[str, MetricReport], options: ReportOptions
 ) -> Lift | None:
     """Return the lift of the visitors since the shares changed."""
-    if options.fixed:
+    if options.fixed and not isinstance(own, HistoricCohort):
         if not (own.visitors and control.visitors):
             return None
         first, second = (Sample(one.conversions, one.visitors) for one in (own, control))

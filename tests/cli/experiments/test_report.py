@@ -131,6 +131,8 @@ ACTING = {
     "--guardrail rpo:90%": "revenue per order ≥ −90 %: safe",
     "--guardrail rpo:4% --metric rpo": "B: guardrail is harmed: stop",
     "--over-time": "1970-01-02",
+    "--cuped 7": "not adjusted: 0 % of the visitors have events in the 7 days before, and 30 % are needed",
+    "--fixed --cap-percentile 90%": "the cap is 30.00, a percentile of the buyers' revenue",
 }
 
 
@@ -139,6 +141,18 @@ def test_every_option_acts(shop: Path) -> None:
     for option, expected in ACTING.items():
         assert expected in text_output("-d", shop, *option.split(), width=120), option
         assert expected not in plain
+
+
+def test_lifts_are_adjusted_by_the_time_before(tmp_path: Path) -> None:
+    events = [*SPLIT, ORDER]
+    for number in range(0, 1000, 2):
+        for experience in "01":
+            visitor = f"1-{experience}-{number}"
+            events.append(event(f"{visitor}-before", visitor=visitor, at=900, activity_id="7"))
+    kept(tmp_path, events, ACTIVITY)
+    text = text_output("-d", tmp_path, "--cuped", "1", width=120)
+    assert "50 % of the visitors have events in the day before" in " ".join(text.split())
+    assert "lifts are adjusted by the time before the first impression" in text
 
 
 STATUSES = {

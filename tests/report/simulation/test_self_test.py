@@ -15,7 +15,7 @@ from targetry.report.simulation.error_rate import (
     sequential_method,
     uniform_p_value,
 )
-from targetry.report.simulation.groups import draw_group, group_sums
+from targetry.report.simulation.groups import draw_group, draw_group_with_history, group_sums
 from targetry.report.simulation.self_test import run_self_test
 
 # wrong, runs, limit → state
@@ -73,6 +73,17 @@ def test_simulated_p_value_is_that_of_the_report(metric: str, fixed: bool) -> No
     method = Method(0.05 / 2, None) if fixed else sequential_method(0.05, 10_000, 2)
     assert len(reported) == 2
     assert least_p_value(metric, cumulate(daily), method) == min(reported) < 1
+
+
+def test_history_of_a_drawn_group_tells_of_its_revenue() -> None:
+    sizes = np.array([400, 4_000])
+    first, last = draw_group_with_history(np.random.default_rng(3), sizes)
+    assert (first.visitors, last.visitors) == (400, 4_000)
+    before = last.history["revenue"]
+    covariance = before.product / 4_000 - before.total * last.revenue / 4_000**2
+    spread = (before.squared / 4_000 - (before.total / 4_000) ** 2) ** 0.5
+    deviation = (last.revenue_squared / 4_000 - (last.revenue / 4_000) ** 2) ** 0.5
+    assert 0.2 < covariance / spread / deviation < 0.6
 
 
 @pytest.mark.slow

@@ -116,6 +116,24 @@ def report(
             show_default=False,
         ),
     ] = None,
+    cap_percentile: Annotated[
+        str | None,
+        typer.Option(
+            "--cap-percentile",
+            metavar="PERCENT",
+            help="With --fixed: cap at this percentile of the revenue of an activity's buyers.",
+            show_default=False,
+        ),
+    ] = None,
+    cuped: Annotated[
+        int | None,
+        typer.Option(
+            "--cuped",
+            metavar="DAYS",
+            help="Adjust lifts by what visitors did in the days before their first impression.",
+            show_default=False,
+        ),
+    ] = None,
     margin: Annotated[
         str | None,
         typer.Option(
@@ -169,6 +187,8 @@ def report(
         metric=metric,
         planned=planned,
         cap=cap,
+        cap_percentile=None if cap_percentile is None else parse_percent(cap_percentile),
+        cuped=cuped,
         margin=None if margin is None else parse_percent(margin),
         guardrails=tuple(map(_guardrail, guardrail or ())),
         over_time=over_time or plot is not None,

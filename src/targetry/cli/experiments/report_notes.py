@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from targetry.humanize.figures import describe_unusable_totals, pluralize
 from targetry.humanize.text import truncate_text
+from targetry.report.inference.visitor_sums import LEAST_COVERAGE
 from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, Report
 from targetry.report.verdicts import describe_cap, describe_largest_part
@@ -24,8 +25,11 @@ def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
         for metric in one.metrics.values()
     ):
         yield "the intervals of different days do not meet: the difference changes over time"
+    yield from _adjustment(report, activity)
     if activity.capped:
         yield describe_cap(activity.capped, activity.cut)
+    if report.cap is None and activity.cap is not None:
+        yield f"the cap is {activity.cap:,.2f}, a percentile of the buyers' revenue"
     if activity.orders and activity.largest_part > _LARGE_PART and activity.orders > 1 / _LARGE_PART:
         yield describe_largest_part(activity.largest_part)
     if activity.switched:
@@ -39,6 +43,18 @@ def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
         yield f"{visitors} came in the future: the clock of an edge or of this machine is wrong"
     if activity.unusable_totals:
         yield describe_unusable_totals(activity.unusable_totals)
+
+
+def _adjustment(report: Report, activity: ActivityReport) -> Iterator[str]:
+    """Yield whether the figures are adjusted by the time before the test."""
+    if activity.history is None:
+        return
+    days = "day" if report.cuped == 1 else f"{report.cuped} days"
+    have = f"{100 * activity.history:.0f} % of the visitors have events in the {days} before"
+    if activity.history < LEAST_COVERAGE:
+        yield f"not adjusted: {have}, and {100 * LEAST_COVERAGE:.0f} % are needed"
+    else:
+        yield f"lifts are adjusted by the time before the first impression: {have}"
 
 
 def _incomparable(report: Report, activity: ActivityReport) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -13,7 +13,7 @@ from targetry.ledger.event import ActivityDescription, ExperienceDescription, Fi
 from targetry.ledger.postgres.connection import connect, ledger_name, translated
 from targetry.ledger.postgres.counting import count_events
 from targetry.ledger.postgres.schema import SUMS_FORMAT, read_format
-from targetry.ledger.postgres.sums import ACTIVITIES, AMOUNTS, BUYERS, COHORTS, IMPRESSIONS
+from targetry.ledger.postgres.sums import ACTIVITIES, AMOUNTS, BUYERS, COHORTS, IMPRESSIONS, VISITORS
 from targetry.ledger.schema import MICROS
 from targetry.ledger.selection import (
     ALL_EVENTS,
@@ -21,7 +21,7 @@ from targetry.ledger.selection import (
     event_condition,
     exposure_condition,
 )
-from targetry.ledger.sums import ActivitySums, Period, add_amounts, build_sums
+from targetry.ledger.sums import ActivitySums, Period, VisitorSums, add_amounts, build_sums
 from targetry.ledger.timeline import Timeline
 
 _EVENTS: Final = f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM targetry_event"
@@ -99,7 +99,9 @@ class PostgresReader:
         for row in self._rows(f"{_EXPOSURES} WHERE {condition}", parameters):
             yield FirstImpression(*row)
 
-    def _rows(self, query: str, parameters: Sequence[object]) -> Iterator[tuple[Any, ...]]:
+    def _rows(
+        self, query: str, parameters: Sequence[object] | Mapping[str, object]
+    ) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query, of which the client holds a few at a time."""
         with translated(self._url), self._connection.cursor(name="rows") as cursor:
             cursor.itersize = _ROWS_AT_ONCE
@@ -142,6 +144,17 @@ class PostgresReader:
             found = build_sums(run(COHORTS), run(BUYERS, limit), run(IMPRESSIONS), run(ACTIVITIES))
             add_amounts(found, run(AMOUNTS) if amounts else ())
         return found
+
+    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+        """Yield the visitors who entered by the current shares; the time depends on their number.
+
+        Args:
+            history_ms: The length of the period before the first impression.
+
+        Raises:
+            LedgerError: The ledger cannot be read, or `has_sums` is False.
+        """
+        return map(VisitorSums._make, self._rows(VISITORS, {"history": history_ms}))
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None without events. Raises `LedgerError`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from targetry.ledger.event import MAX_ORDER_TOTAL
 from targetry.ledger.schema import DAY_MS, MICROS
 from targetry.ledger.sums import AMOUNT_BINS
 
@@ -38,6 +39,27 @@ AMOUNTS: Final = f"""
     {_ENTERED_BUYERS} AND micros > 0 GROUP BY 1, 2, 3
 """
 """Query for the buyers of each experience by the bin of their revenue."""
+
+VISITORS: Final = f"""
+    SELECT own.activity_id, experience_id, first_ms / {DAY_MS},
+        coalesce(greatest(last_click_ms, last_order_ms) >= first_ms, false), own.orders, micros::float8 / {MICROS},
+        history.has_acted IS NOT NULL, coalesce(history.has_acted, false), coalesce(history.orders, 0),
+        coalesce(history.revenue, 0)
+    FROM targetry_participation AS own LEFT JOIN targetry_counted USING (activity_id) LEFT JOIN LATERAL (
+        SELECT bool_or(kind IN ('click', 'order')) AS has_acted, count(order_key) AS orders,
+            sum(amount ORDER BY amount) AS revenue
+        FROM (
+            SELECT kind, CASE WHEN kind = 'order' THEN coalesce('order ' || nullif(order_id, ''), 'event ' || id) END
+                AS order_key,
+                max(CASE WHEN kind = 'order' AND abs(order_total) <= {MAX_ORDER_TOTAL} THEN order_total ELSE 0 END) AS amount
+            FROM targetry_event WHERE targetry_event.visitor = own.visitor
+                AND timestamp_ms BETWEEN first_ms - %(history)s::bigint AND first_ms - 1
+            GROUP BY 1, 2
+        ) AS past
+    ) AS history ON true
+    WHERE experience_id IS NOT NULL AND first_ms >= coalesce(since_ms, 0)
+"""
+"""Query for the visitors of each activity, with what they did in a period before."""
 
 ACTIVITIES: Final = "SELECT activity_id, switched, outside FROM targetry_activity_sum"
 """Query for the visitors of each activity who switched or are outside."""

@@ -21,7 +21,13 @@ from targetry.report.metrics import METRICS
 from targetry.report.options import METRIC_NAMES, MONEY
 from targetry.report.plan import PlanOptions, make_plan
 from targetry.report.simulation.error_rate import ErrorRate, error_rate, least_p_value, sequential_method
-from targetry.report.simulation.groups import Array, draw_group, draw_rates, look_sizes
+from targetry.report.simulation.groups import (
+    Array,
+    draw_group,
+    draw_group_with_history,
+    draw_rates,
+    look_sizes,
+)
 
 ALPHA: Final = 0.05
 RUNS: Final = 2_000
@@ -91,6 +97,7 @@ def _scenarios() -> list[Scenario]:
         *(_split(shares, look_sizes(10, 100_000, 330)) for shares in ((50.0, 50.0), (10.0, 90.0))),
         _broken_split(look_sizes(10, 100_000, 330)),
         _planned(),
+        _adjusted(look_sizes(50, 5_000, 110)),
     ]
 
 
@@ -170,6 +177,22 @@ def _guardrails(sizes: Array) -> Scenario:
     )
 
 
+def _adjusted(sizes: Array) -> Scenario:
+    def run(random: np.random.Generator) -> list[bool]:
+        control, same, other = (draw_group_with_history(random, sizes, one) for one in (1.0, 1.0, 1 + _LIFT))
+        return [
+            _alarms("revenue", _pair(control, same)),
+            _misses("revenue", _pair(control, other), _LIFT),
+        ]
+
+    return Scenario(
+        ["false alarm: revenue adjusted by history", "true lift missed: adjusted revenue"],
+        len(sizes),
+        ALPHA,
+        run,
+    )
+
+
 def _split(shares: tuple[float, float], sizes: Array) -> Scenario:
     def run(random: np.random.Generator) -> list[bool]:
         return [_split_alarms(random, sizes, shares[0], shares)]
@@ -198,7 +221,7 @@ def _planned() -> Scenario:
     )
 
 
-def _pair(*groups: list[Cohort]) -> Totals:
+def _pair(*groups: Sequence[Cohort]) -> Totals:
     return list(enumerate(zip(*groups, strict=True)))
 
 
