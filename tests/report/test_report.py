@@ -18,6 +18,7 @@ from support.examples import examples
 from support.ledger import ACTIVITY, event, outcome
 from support.python_process import environment
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.report.inference.bayes import compare_rates
 from targetry.report.inference.statistics import Sample, lift, rate_interval, sample_ratio
 from targetry.report.options import ReportOptions
 from targetry.report.report import ActivityReport, Report, make_report
@@ -446,6 +447,23 @@ def test_lift_compares_only_visitors_since_the_shares_changed(fixed: bool) -> No
     same = only(events, options=ReportOptions(fixed=fixed)).experiences[1].lift
     assert same is not None
     assert same.value > 1
+
+
+def test_chance_to_beat_the_control_is_of_visitors_since_the_shares_changed() -> None:
+    events = [*entered("0", 900, 90, 1000), *entered("1", 100, 10, 1000)]
+    events += [*entered("0", 200, 100, 5000), *entered("1", 800, 400, 5000)]
+    changed = msgspec.structs.replace(
+        ACTIVITY,
+        shares_since_ms=4000,
+        experiences=(ExperienceDescription("0", "A", 20.0), ExperienceDescription("1", "B", 80.0)),
+    )
+    control, other = only(events, changed, ReportOptions(bayes=True)).experiences
+    assert control.bayes is None
+    assert other.bayes == compare_rates(Sample(400, 800), Sample(100, 200))
+    assert only(events, changed).experiences[1].bayes is None
+    broken = only(events, options=ReportOptions(bayes=True))
+    assert broken.experiences[1].verdict == "split is broken"
+    assert broken.experiences[1].bayes is None
 
 
 DAY_MS = 86_400_000

@@ -44,6 +44,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
             activity. It needs `fixed`, since a cap that moves with the data holds for one look.
         cuped: Days before the first impression whose conversions, orders and revenue reduce the
             variance; None for none.
+        bayes: Whether the report has the chances to beat the control, of conversion.
         margin: Largest lift, as a fraction, that counts as no difference.
         guardrails: Metrics that no experience must harm.
         over_time: Whether the report has the figures of each day.
@@ -60,6 +61,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     cap: float | None = None
     cap_percentile: float | None = None
     cuped: int | None = None
+    bayes: bool = False
     margin: float | None = None
     guardrails: tuple[Guardrail, ...] = ()
     over_time: bool = False

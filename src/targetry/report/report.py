@@ -16,6 +16,7 @@ from targetry.ledger.store import LedgerReader
 from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
 from targetry.report.aggregation import Aggregate, aggregated
 from targetry.report.comparison import Comparison, GuardrailReport, MetricReport, compare
+from targetry.report.inference.bayes import BayesReport, compare_rates
 from targetry.report.inference.split_check import ALARM_BELOW
 from targetry.report.inference.statistics import (
     Interval,
@@ -57,7 +58,9 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
 
     `verdict_day` is the day on which the verdict was reached, in days since 1970 UTC. It needs the
     figures of each day, and is None for a verdict that is not final. `amounts` is the distribution
-    of the buyers' revenue before the cap, None unless it was requested.
+    of the buyers' revenue before the cap, None unless it was requested. `bayes` compares the
+    conversion since the shares changed with the control's; None unless it was requested, for the
+    control, and for a split that is broken.
     """
 
     id: str
@@ -76,6 +79,7 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     verdict: str | None = None
     verdict_day: int | None = None
     amounts: tuple[AmountBin, ...] | None = None
+    bayes: BayesReport | None = None
 
     @property
     def label(self) -> str:
@@ -374,7 +378,11 @@ def _experiences(
         is_other = control is not None and row is not control
         found = _conversion_lift(own, latest[0], metrics, options) if is_other else None
         one = _experience(row, control if is_other else None, found, metrics, guardrails, options)
-        yield msgspec.structs.replace(one, verdict_day=day if one.verdict is not None else None)
+        yield msgspec.structs.replace(
+            one,
+            verdict_day=day if one.verdict is not None else None,
+            bayes=_bayes(own, latest[0], metrics) if options.bayes and is_other else None,
+        )
 
 
 def _experience(
@@ -413,12 +421,23 @@ def _conversion_lift(
 ) -> Lift | None:
     """Return the lift of the visitors since the shares changed."""
     if options.fixed and not isinstance(own, HistoricCohort):
-        if not (own.visitors and control.visitors):
-            return None
-        first, second = (Sample(one.conversions, one.visitors) for one in (own, control))
-        return lift(first, second, options.confidence)
+        samples = _samples(own, control)
+        return lift(*samples, options.confidence) if samples else None
     found = metrics["conversion"].lift if "conversion" in metrics else None
     return Lift(found.value, found.interval, found.p_value, found.method) if found else None
+
+
+def _bayes(own: Cohort, control: Cohort, metrics: Mapping[str, MetricReport]) -> BayesReport | None:
+    samples, conversion = _samples(own, control), metrics.get("conversion")
+    if samples is None or conversion is None or conversion.verdict == "split is broken":
+        return None
+    return compare_rates(*samples)
+
+
+def _samples(own: Cohort, control: Cohort) -> tuple[Sample, Sample] | None:
+    if not (own.visitors and control.visitors):
+        return None
+    return Sample(own.conversions, own.visitors), Sample(control.conversions, control.visitors)
 
 
 def _sample(count: ExperienceSums) -> Sample | None:

@@ -131,6 +131,7 @@ ACTING = {
     "--guardrail rpo:90%": "revenue per order ≥ −90 %: safe",
     "--guardrail rpo:4% --metric rpo": "B: guardrail is harmed: stop",
     "--over-time": "1970-01-02",
+    "--bayes": "B: 100.0 % chance to beat the control, expected loss 0.000 points of conversion",
     "--cuped 7": "not adjusted: 0 % of the visitors have events in the 7 days before, and 30 % are needed",
     "--fixed --cap-percentile 90%": "the cap is 30.00, a percentile of the buyers' revenue",
 }

@@ -134,6 +134,10 @@ def report(
             show_default=False,
         ),
     ] = None,
+    bayes: Annotated[
+        bool,
+        typer.Option("--bayes", help="Also the chance to beat the control, which looking often misleads."),
+    ] = False,
     margin: Annotated[
         str | None,
         typer.Option(
@@ -189,6 +193,7 @@ def report(
         cap=cap,
         cap_percentile=None if cap_percentile is None else parse_percent(cap_percentile),
         cuped=cuped,
+        bayes=bayes,
         margin=None if margin is None else parse_percent(margin),
         guardrails=tuple(map(_guardrail, guardrail or ())),
         over_time=over_time or plot is not None,

@@ -55,6 +55,7 @@ def _print_activity(out: Console, report: Report, activity: ActivityReport) -> N
     _print_verdicts(out, report, activity)
     _print_split(out, activity)
     _print_guardrails(out, activity)
+    _print_bayes(out, activity)
     _print_notes(out, report, activity)
     if not report.fixed and any(_lift(report, one) for one in activity.experiences):
         out.print(Text("lifts and p-values are valid at every look", "dim"))
@@ -185,6 +186,16 @@ def _print_guardrails(out: Console, activity: ActivityReport) -> None:
                     (guardrail.state, "bold red" if guardrail.state == "harmed" else ""),
                 )
             )
+
+
+def _print_bayes(out: Console, activity: ActivityReport) -> None:
+    for one in activity.experiences:
+        if one.bayes is not None:
+            chance = f"{100 * one.bayes.chance_to_beat_control:.1f} % chance to beat the control"
+            loss = f"expected loss {100 * one.bayes.expected_loss:.3f} points of conversion"
+            out.print(Text(f"{truncate_text(one.label)}: {chance}, {loss}"))
+    if any(one.bayes for one in activity.experiences):
+        out.print(Text("these chances are for one look: looking again and again misleads", "dim"))
 
 
 def _print_notes(out: Console, report: Report, activity: ActivityReport) -> None:
