@@ -34,6 +34,7 @@ TESTED_ELSEWHERE = (
     "targetry power --data",
     "targetry aa --visitors",
     "targetry aa rules.json",
+    "targetry aa --data",
     "targetry artifact --client",
     "targetry decide",
     "targetry diff",

@@ -10,9 +10,11 @@ from typer.testing import CliRunner, Result
 
 from support.cli import write_artifact
 from support.device import mboxes_of, rule
+from support.ledger import ACTIVITY, outcome
 from targetry import samples
 from targetry.cli.app import app
 from targetry.device.logic.allocation import bucket
+from targetry.ledger.ledger import Ledger
 
 pytest.importorskip("scipy")
 
@@ -87,6 +89,38 @@ MISTAKES = {
 @pytest.mark.parametrize(("command", "message"), MISTAKES.items(), ids=MISTAKES)
 def test_mistake_is_named(command: str, message: str) -> None:
     result = run(command)
+    assert result.exit_code == 2
+    assert message in message_of(result)
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ledger")
+    with Ledger.open(folder, sync="NORMAL") as opened:
+        opened.describe([ACTIVITY])
+        opened.record([*outcome("0", 100, 10), *outcome("1", 100, 90)])
+    return folder
+
+
+def test_outcomes_of_a_ledger_are_split_again(ledger: Path) -> None:
+    """Compare experiences that differ in the ledger, but not after another split."""
+    made = json.loads(run("aa --activities 10 --activity 1 -o json --data", ledger).stdout)
+    assert (made["visitors"], made["isSound"]) == (200, True)
+    orders = [one for one in made["tests"] if one["alarms"]["name"] == "orders"]
+    assert {one["alarms"]["wrong"] for one in orders} == {0}
+
+
+LEDGER_MISTAKES = {
+    "--visitors 200 --activity 1": "a ledger has the visitors and the rate; leave --visitors and --rate out",
+    "--rate 5% --activity 1": "a ledger has the visitors and the rate",
+    "": "a ledger needs --activity, the id of an activity of the ledger",
+    "--activity 7": "activity '7' has no visitors in the ledger",
+}
+
+
+@pytest.mark.parametrize(("options", "message"), LEDGER_MISTAKES.items(), ids=LEDGER_MISTAKES)
+def test_mistake_with_a_ledger_is_named(ledger: Path, options: str, message: str) -> None:
+    result = run(f"aa --activities 10 {options} --data", ledger)
     assert result.exit_code == 2
     assert message in message_of(result)
 

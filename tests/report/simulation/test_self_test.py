@@ -75,7 +75,7 @@ def test_simulated_p_value_is_that_of_the_report(metric: str, fixed: bool) -> No
     assert least_p_value(metric, cumulate(daily), method) == min(reported) < 1
 
 
-def test_history_of_a_drawn_group_tells_of_its_revenue() -> None:
+def test_history_of_a_drawn_group_correlates_with_its_revenue() -> None:
     sizes = np.array([400, 4_000])
     first, last = draw_group_with_history(np.random.default_rng(3), sizes)
     assert (first.visitors, last.visitors) == (400, 4_000)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.cli.experiments.power import parse_shares
-from targetry.cli.experiments.report import parse_percent
+from targetry.cli.experiments.report import LedgerLocation, open_upgraded, parse_percent
 from targetry.cli.inputs.artifact_source import read_text
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.cli.rendering.progress import progress_bar
@@ -26,12 +26,15 @@ from targetry.report.metrics import METRICS
 from targetry.report.plan import check_shares
 
 if TYPE_CHECKING:
-    from targetry.report.simulation.aa import AaReport, Allocations
+    from targetry.ledger.sums import VisitorSums
+    from targetry.report.simulation.aa import AaReport, Allocations, Outcomes
 
 UNSOUND: Final = 3
 """Exit status for a test that alarms too often, or an allocation that is not even."""
 
 _CLIENT: Final = "targetry"
+_VISITORS: Final = "10000"
+_RATE: Final = "10%"
 _LEAST_ACTIVITIES, _LEAST_VISITORS = 10, 100
 
 
@@ -47,14 +50,38 @@ def aa(
         int, typer.Option(min=_LEAST_ACTIVITIES, metavar="N", help="Number of A/A tests.")
     ] = 1000,
     visitors: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--visitors", metavar="N|FILE", help="Number of visitors, or a file with an id per line."
+            "--visitors",
+            metavar="N|FILE",
+            help="Number of visitors, or a file with an id per line. Default: 10000, or those of a ledger.",
+            show_default=False,
         ),
-    ] = "10000",
+    ] = None,
     rate: Annotated[
-        str, typer.Option("--rate", metavar="PERCENT", help="Conversion rate of all experiences.")
-    ] = "10%",
+        str | None,
+        typer.Option(
+            "--rate",
+            metavar="PERCENT",
+            help="Conversion rate of all experiences. Default: 10%, or the outcomes of a ledger.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="DIR",
+            help="A ledger that has the outcomes; needs --activity.",
+            show_default=False,
+        ),
+    ] = None,
+    ledger: LedgerLocation = None,
+    activity: Annotated[
+        str | None,
+        typer.Option("--activity", metavar="ID", help="Activity of the ledger.", show_default=False),
+    ] = None,
     shares: Annotated[
         str,
         typer.Option("--shares", metavar="A,B,…", help="Shares of the experiences, without an artifact's."),
@@ -86,22 +113,29 @@ def aa(
       targetry aa --activities 20
       targetry aa --visitors ids.txt --client acme --shares 90,10
       targetry aa rules.json -o json
+      targetry aa --data ledger --activity 482910
     """
     with importing_extra("report"):
         import numpy as np
 
-        from targetry.report.simulation.aa import draw_outcomes, run_aa
+        from targetry.report.simulation.aa import draw_outcomes, recorded_outcomes, run_aa
     random = Random(seed)
     drawn = np.random.default_rng(seed)
-    chance = parse_percent(rate)
-    if not 0 < chance < 1:
-        raise typer.BadParameter(f"--rate must be above 0 and below 100 %, not {rate!r}")
+    chance = _chance(rate or _RATE)
     code, tests = _tests(artifact, client, organization_id, parse_shares(shares), activities, random)
-    ids = _visitor_ids(visitors, random)
+    recorded: Outcomes | None = None
+    if (location := ledger or data) is not None:
+        if visitors is not None or rate is not None:
+            raise typer.BadParameter(
+                "a ledger has the visitors and the rate; leave --visitors and --rate out"
+            )
+        recorded = recorded_outcomes(_recorded(location, activity))
+        visitors = str(len(recorded.converted))
+    ids = _visitor_ids(visitors or _VISITORS, random)
     with progress_bar("Running A/A tests") as progress:
         made = run_aa(
             _allocations(code, tests, ids),
-            lambda: draw_outcomes(drawn, len(ids), chance),
+            lambda: recorded or draw_outcomes(drawn, len(ids), chance),
             lambda done: progress(done, len(tests)),
         )
     if output is TableOrJson.JSON:
@@ -110,6 +144,24 @@ def aa(
         _print(made)
     if not made.is_sound:
         raise typer.Exit(UNSOUND)
+
+
+def _chance(rate: str) -> float:
+    chance = parse_percent(rate)
+    if not 0 < chance < 1:
+        raise typer.BadParameter(f"--rate must be above 0 and below 100 %, not {rate!r}")
+    return chance
+
+
+def _recorded(location: Path | str, activity: str | None) -> list[VisitorSums]:
+    """Return the visitors of an activity of a ledger."""
+    if activity is None:
+        raise typer.BadParameter("a ledger needs --activity, the id of an activity of the ledger")
+    with open_upgraded(location) as reader:
+        found = [one for one in reader.visitors(0) if one.activity_id == activity] if reader.has_sums else []
+    if not found:
+        raise typer.BadParameter(f"activity {activity!r} has no visitors in the ledger {location}")
+    return found
 
 
 _Test = tuple[str, Sequence[float]]

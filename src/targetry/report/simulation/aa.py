@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from targetry.ledger.sums import Cohort
+from targetry.ledger.sums import Cohort, VisitorSums
 from targetry.report.inference.split_check import ALARM_BELOW, split_p_value
 from targetry.report.inference.statistics import (
     MISMATCH_BELOW,
@@ -94,6 +94,16 @@ def draw_outcomes(random: np.random.Generator, visitors: int, rate: float) -> Ou
     orders, revenue = np.zeros(visitors, np.int64), np.zeros(visitors)
     orders[buys], revenue[buys] = draw_purchases(random, int(buys.sum()))
     return Outcomes(converted, orders, revenue)
+
+
+def recorded_outcomes(visitors: Iterable[VisitorSums]) -> Outcomes:
+    """Return the outcomes of a ledger's visitors, by the day of their first impression."""
+    ordered = sorted(visitors, key=lambda one: one.day)
+    return Outcomes(
+        np.array([one.has_converted for one in ordered], bool),
+        np.array([one.orders for one in ordered], np.int64),
+        np.array([one.revenue for one in ordered], float),
+    )
 
 
 def run_aa(
