@@ -41,6 +41,12 @@ def test_three_experiences_are_corrected_together() -> None:
     made = run(real_allocations(40, (20.0, 30.0, 50.0)))
     assert made.is_sound
     assert {one.alarms.runs for one in made.tests} == {40}
+    assert len(made.tests) == 10
+
+
+def test_shares_without_a_visitor_are_compared_with_nothing() -> None:
+    made = run(real_allocations(12, (0.01, 0.01, 99.98)))
+    assert {one.alarms.wrong for one in made.tests if one.alarms.name != "split"} == {0}
 
 
 def test_outcome_that_depends_on_the_allocation_alarms() -> None:

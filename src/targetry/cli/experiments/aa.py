@@ -14,7 +14,7 @@ from rich.text import Text
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.cli.experiments.power import parse_shares
-from targetry.cli.experiments.report import LedgerLocation, open_upgraded, parse_percent
+from targetry.cli.experiments.report import LedgerActivity, LedgerLocation, open_upgraded, parse_percent
 from targetry.cli.inputs.artifact_source import read_text
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.cli.rendering.progress import progress_bar
@@ -78,10 +78,7 @@ def aa(
         ),
     ] = None,
     ledger: LedgerLocation = None,
-    activity: Annotated[
-        str | None,
-        typer.Option("--activity", metavar="ID", help="Activity of the ledger.", show_default=False),
-    ] = None,
+    activity: LedgerActivity = None,
     shares: Annotated[
         str,
         typer.Option("--shares", metavar="A,B,…", help="Shares of the experiences, without an artifact's."),

@@ -9,7 +9,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from targetry.cli.experiments.report import LedgerLocation, open_upgraded, parse_percent, plot_path
+from targetry.cli.experiments.report import (
+    LedgerActivity,
+    LedgerLocation,
+    open_upgraded,
+    parse_percent,
+    plot_path,
+)
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.errors import OptionError
 from targetry.report.inference.sample_size import Baseline
@@ -63,10 +69,7 @@ def power(
         ),
     ] = None,
     ledger: LedgerLocation = None,
-    activity: Annotated[
-        str | None,
-        typer.Option("--activity", metavar="ID", help="Activity of the ledger.", show_default=False),
-    ] = None,
+    activity: LedgerActivity = None,
     metric: Annotated[
         str,
         typer.Option("--metric", metavar="NAME", help=f"Metric of the ledger: {', '.join(METRIC_NAMES)}."),

@@ -41,6 +41,12 @@ LedgerLocation = Annotated[
 ]
 
 
+LedgerActivity = Annotated[
+    str | None,
+    typer.Option("--activity", metavar="ID", help="Activity of the ledger.", show_default=False),
+]
+
+
 class ReportOutput(StrEnum):
     """Output as a table, JSON or Markdown."""
 

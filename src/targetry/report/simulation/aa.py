@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from targetry.ledger.sums import Cohort, VisitorSums
+from targetry.report.inference.multiple_comparisons import holm
 from targetry.report.inference.split_check import ALARM_BELOW, split_p_value
 from targetry.report.inference.statistics import (
     MISMATCH_BELOW,
@@ -195,21 +196,26 @@ def _totals(positions: Array, groups: int, outcomes: Outcomes) -> Totals:
 def _p_values(totals: Totals, expected: Sequence[float]) -> Iterable[tuple[tuple[str, bool], float]]:
     """Yield the p-value of each test: its name, whether it is for one look, and the p-value."""
     comparisons, (_, latest) = len(expected) - 1, totals[-1]
-    visitors = latest[0].visitors + latest[1].visitors
+    visitors = max(1, latest[0].visitors + latest[1].visitors)
     for metric in METRIC_NAMES:
         method = sequential_method(ALPHA, visitors, comparisons)
         yield (metric, False), _or_one(least_p_value(metric, totals, method))
-        if metric != "conversion":
+        if metric == "conversion":
+            yield (metric, True), _conversion_p_value(latest)
+        else:
             one_look = Method(ALPHA / comparisons, None)
             yield (metric, True), _or_one(least_p_value(metric, totals[-1:], one_look))
-    if comparisons == 1:
-        control, other = (Sample(one.conversions, one.visitors) for one in latest)
-        compared = lift(other, control)
-        yield ("conversion", True), _or_one(compared.p_value if compared else None)
     looks = [[one.visitors for one in sums] for _, sums in totals]
     yield ("split", False), min(split_p_value(look, expected) for look in looks)
     ratio = sample_ratio(looks[-1], expected)
     yield ("split", True), _or_one(ratio.p_value if ratio else None)
+
+
+def _conversion_p_value(latest: Sequence[Cohort]) -> float:
+    """Return the least corrected p-value of the rates for one look."""
+    samples = [Sample(one.conversions, one.visitors) for one in latest]
+    lifts = [lift(one, samples[0]) for one in samples[1:] if one.visitors and samples[0].visitors]
+    return min(holm([one.p_value for one in lifts if one]), default=1.0)
 
 
 def _or_one(p_value: float | None) -> float:
