@@ -31,6 +31,7 @@ SERVERS = [
         ("flask", f"{GUNICORN} --worker-class gevent"), id="flask gunicorn gevent", marks=pytest.mark.slow
     ),
     pytest.param(("django", commands("django")[7]), id="django uvicorn", marks=pytest.mark.slow),
+    pytest.param(("django", "daphne -p 8000 shop:asgi"), id="django daphne", marks=pytest.mark.slow),
     pytest.param(("flask", commands("flask")[1]), id="flask gunicorn", marks=pytest.mark.slow),
     pytest.param(("flask", f"{GUNICORN} --threads 4"), id="flask gunicorn gthread", marks=pytest.mark.slow),
     pytest.param(("starlette", commands("starlette")[1]), id="starlette uvicorn", marks=pytest.mark.slow),

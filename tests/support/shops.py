@@ -18,8 +18,12 @@ from targetry.edge.in_process import LocalEdge, edge
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LONGEST_S = 60
-_ADDRESS = re.compile(r"(?:Listening at:|running on) (http://127\.0\.0\.1:\d+)")
-_IS_READY = {"uvicorn": "Application startup complete.", "gunicorn": "Listening at:"}
+_ADDRESS = re.compile(r"(?:Listening at: http://|running on http://|TCP address )(127\.0\.0\.1:\d+)")
+_IS_READY = {
+    "uvicorn": "Application startup complete.",
+    "gunicorn": "Listening at:",
+    "daphne": "Listening on",
+}
 
 
 def shop(name: str) -> Any:
@@ -74,7 +78,7 @@ def served(name: str, command: str) -> Iterator[Server]:
                     break
             found = _ADDRESS.search("".join(lines))
             assert found is not None, "".join(lines)
-            yield Server(found[1], here)
+            yield Server(f"http://{found[1]}", here)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
