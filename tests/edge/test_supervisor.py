@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import cast
 import pytest
 
 from support.edge_crowd import Crowd, check_ledger, kill, workers_of
-from support.edge_process import Lines, address, post, process, shown
+from support.edge_process import Lines, address, counted, got, post, process, shown
 from support.edge_sockets import PATIENCE_S, wait_until
 from support.ofrep import StreamClient
 from targetry.edge.observability.metrics import remove_dead_processes
@@ -32,19 +30,6 @@ from targetry.samples import shop
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 TWO = {"TARGETRY_EDGE_WORKERS": "2", "TARGETRY_EDGE_LOG": "json"}
-
-
-def got(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
-        text: str = answer.read().decode()
-        return text
-
-
-def counted(url: str, name: str) -> float:
-    """Return the sum of a metric over all its labels."""
-    return sum(
-        float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (.*)$", got(f"{url}/metrics"), re.M)
-    )
 
 
 def test_two_workers_are_one_edge(tmp_path: Path) -> None:

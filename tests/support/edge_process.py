@@ -113,3 +113,16 @@ def shown(identity: str) -> dict[str, Any]:
     """Return a notification with this id; its visitor has the same id."""
     notification = {"id": identity, "type": "display", "timestamp": 1_795_800_000_000, "tokens": ["t"]}
     return {"context": {"channel": "web"}, "id": {"tntId": identity}, "notifications": [notification]}
+
+
+def got(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def counted(url: str, name: str) -> float:
+    """Return the sum of a metric over all its labels."""
+    return sum(
+        float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (.*)$", got(f"{url}/metrics"), re.M)
+    )
