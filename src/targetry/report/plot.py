@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.errors import TargetError
@@ -18,13 +18,32 @@ from targetry.report.svg import color_of
 
 SUFFIXES: Final = (".png", ".svg")
 MAX_ACTIVITIES: Final = 20
+MAX_BARS: Final = 20
 MAX_DETAILED: Final = 4
 """Activities with panels: the most visited ones."""
 
 _WIDTH, _WIDE, _HEAD, _ROW, _PANEL, _PLAN_HEIGHT = 8.0, 10.0, 1.0, 0.34, 2.6, 4.5  # inches
+_BAR_ROW: Final = 0.42  # inches
 _CONTROL, _OTHER, _FAINT = "#6b7280", "#2563eb", "#9ca3af"
 # Text stays text in an SVG, and a `$` in a name does not start a formula.
 _STYLE: Final = {"svg.fonttype": "none", "svg.hashsalt": "targetry", "text.parse_math": False, "font.size": 9}
+
+
+class PlotBar(NamedTuple):
+    """Bar of a value in percent, with its label and a text; `expected` is marked by a line."""
+
+    label: str
+    value: float
+    text: str
+    expected: float | None = None
+
+
+class BarPanel(NamedTuple):
+    """Bars with one scale, and a note on it."""
+
+    title: str
+    note: str
+    bars: Sequence[PlotBar]
 
 
 class PlotError(TargetError):
@@ -99,6 +118,46 @@ def write_plan_plot(options: PlanOptions, plan: Plan, path: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
 
     _write(path, _PLAN_HEIGHT, draw)
+
+
+def write_bars(panels: Sequence[BarPanel], path: Path) -> None:
+    """Draw panels of bars into a `.png` or `.svg` file.
+
+    Raises:
+        PlotError: The suffix is wrong, there is no bar, or the file cannot be written.
+        MissingExtraError: The extra `report` is not installed.
+    """
+    drawn = [one for one in panels if one.bars][:MAX_ACTIVITIES]
+    if not drawn:
+        raise PlotError("there is nothing to plot: no row has a result to count")
+    heights = [_HEAD + _BAR_ROW * len(one.bars[:MAX_BARS]) for one in drawn]
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots(len(drawn), squeeze=False, height_ratios=heights)
+        for one, panel in zip(axes[:, 0], drawn, strict=True):
+            _draw_bars(one, panel)
+
+    _write(path, sum(heights), draw)
+
+
+def _draw_bars(axes: Any, panel: BarPanel) -> None:
+    bars = panel.bars[:MAX_BARS]
+    axes.barh(range(len(bars)), [one.value for one in bars], height=0.6, color=_OTHER, alpha=0.85)
+    most = max(max(one.value, one.expected or 0.0) for one in bars) or 1.0
+    for row, one in enumerate(bars):
+        if one.expected is not None:
+            axes.plot([one.expected] * 2, [row - 0.42, row + 0.42], color="black", linewidth=1.5)
+        end = max(one.value, one.expected or 0.0)
+        axes.text(end + 0.015 * most, row, one.text, va="center", color=_CONTROL)
+    axes.set_yticks(range(len(bars)), ["\n".join(map(shorten_name, one.label.split("\n"))) for one in bars])
+    axes.set_ylim(len(bars) - 0.5, -0.5)
+    axes.set_xlim(0, 1.4 * most)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g} %")
+    axes.set_title(shorten_name(panel.title), loc="left", weight="bold")
+    axes.set_xlabel(panel.note, color=_CONTROL, loc="left")
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _write(path: Path, height: float, draw: Callable[[Any], None], *, width: float = _WIDTH) -> None:

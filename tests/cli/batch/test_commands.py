@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,22 @@ def test_forecast_counts_experiences(folder: Path) -> None:
     assert json_output(*base)["overlap"] == {"1": 500}
     assert "Experience 1" in text_output(*base)
     assert "| Location |" in text_output(*base, "-o", "markdown")
+
+
+def test_diff_draws_who_moves(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    run(*arguments(folder, "a", "b"), "--plot", folder / "moves.svg")
+    drawn = (folder / "moves.svg").read_text("utf-8")
+    assert ">hero<" in drawn
+    assert ">of 500 rows<" in drawn
+    assert re.search(r">\d+\.\d\d %, \d+ rows: experience<", drawn)
+    assert run(*arguments(folder, "a", "a"), "--plot", folder / "same.png").exit_code == 1
+
+
+def test_forecast_draws_shares_with_those_of_the_windows(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    base = ["forecast", folder / "in.parquet", "-a", folder / "a.json", "-m", "hero"]
+    assert run(*base, "--plot", folder / "shares.svg").exit_code == 0
+    assert ">of 500 rows; line: by the windows<" in (folder / "shares.svg").read_text("utf-8")
+    wrong = run(*base, "--plot", folder / "shares.pdf")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")

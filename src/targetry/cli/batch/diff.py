@@ -11,6 +11,7 @@ from rich.text import Text
 
 from targetry.cli.batch.arguments import BatchArguments, percent, progress, with_batch_arguments
 from targetry.cli.batch.decide import missing_notes
+from targetry.cli.batch.plots import PlotFile, plot_changes, side_name
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
 from targetry.cli.rendering.output import console, print_json, print_notes
 from targetry.errors import OptionError
@@ -58,6 +59,7 @@ def diff(
     changed: Annotated[
         Path | None, _file("--changed", help="Also write the rows that change to a .parquet file.")
     ] = None,
+    plot: PlotFile = None,
     output: Output = ReportFormat.TABLE,
 ) -> None:
     """Compare two artifacts: which visitors of a table get something else, and why.
@@ -69,7 +71,7 @@ def diff(
       targetry diff visitors.parquet --before live.json --after rules.json --mbox hero
       targetry diff --visitors 100000 --before live.json --after rules.json --mbox hero
       targetry diff visits.parquet --before a.json --after b.json -m hero --allow content
-      targetry diff visits.parquet --before a.json --after b.json -m hero -o markdown
+      targetry diff visits.parquet --before a.json --after b.json -m hero --plot moves.png
     """
     from targetry.batch import CHANGE_KINDS, ArtifactComparison, made_up_visitors, write_batches
     from targetry.batch.stream import batches_of
@@ -94,6 +96,8 @@ def diff(
     if changed is not None:
         again: Any = table if visitors is None else made_up_visitors(visitors)
         write_batches(comparison.changed_rows(again), changed)
+    if plot is not None:
+        plot_changes(found, plot)
     share = found.share_changed(allowed)  # type: ignore[arg-type]
     if output is ReportFormat.JSON:
         print_json({**msgspec.to_builtins(found), "share_changed": share})
@@ -121,8 +125,8 @@ def _print(found: Any, share: float, output: ReportFormat) -> None:
             (
                 one.location,
                 one.kind,
-                _named(one.before),
-                _named(one.after),
+                side_name(one.before),
+                side_name(one.after),
                 _why(one),
                 f"{one.rows:,}",
                 f"{one.share:.2f} %",
@@ -139,7 +143,7 @@ def _print(found: Any, share: float, output: ReportFormat) -> None:
     for one in found.changes:
         bar = "█" * max(1, round(_BAR * one.rows / most))
         lines = [
-            f"  {_named(one.before)} → {_named(one.after)}",
+            f"  {side_name(one.before)} → {side_name(one.after)}",
             f"  cause: {_why(one)}",
             *([f"  visitors: {', '.join(one.examples)}"] if one.examples else []),
         ]
@@ -148,12 +152,6 @@ def _print(found: Any, share: float, output: ReportFormat) -> None:
         out.print(Text.assemble((escape_control_characters(one.location), "bold"), f": {one.kind}"))
         for line in lines:
             out.print(escape_control_characters(line), soft_wrap=True)
-
-
-def _named(side: Any) -> str:
-    if side is None:
-        return "nothing"
-    return f"{side.activity_name or side.activity_id}: {side.experience_name or side.experience_id}"
 
 
 def _why(change: Any) -> str:

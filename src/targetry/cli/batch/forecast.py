@@ -6,6 +6,7 @@ from typing import Any
 
 from targetry.cli.batch.arguments import ArtifactFile, BatchArguments, Table, progress, with_batch_arguments
 from targetry.cli.batch.decide import missing_notes
+from targetry.cli.batch.plots import PlotFile, plot_forecast
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
 from targetry.cli.rendering.output import print_json, print_notes
 
@@ -15,6 +16,7 @@ def forecast(
     table: Table,
     arguments: BatchArguments,
     artifact: ArtifactFile = None,
+    plot: PlotFile = None,
     output: Output = ReportFormat.TABLE,
 ) -> None:
     """Count how many rows of a table get each experience, and test the splits.
@@ -23,12 +25,15 @@ def forecast(
     [bold]Examples[/]
       targetry forecast visitors.parquet --artifact rules.json --mbox hero
       targetry forecast visitors.parquet -a rules.json -m hero --page-load -o json
+      targetry forecast visitors.parquet -a rules.json -m hero --plot shares.png
     """
     from targetry.batch import forecast as make_forecast
 
     text, client = arguments.artifact(artifact)
     with progress("deciding") as show:
         found = make_forecast(table, text, client=client, progress=show, **arguments.options())
+    if plot is not None:
+        plot_forecast(found, plot)
     if output is ReportFormat.JSON:
         print_json(found)
     else:
