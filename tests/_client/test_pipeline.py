@@ -228,11 +228,11 @@ def test_location_is_used_without_a_change_of_the_callers_request() -> None:
 
 
 def test_attempt_is_a_request_with_the_time_that_is_left() -> None:
-    pipeline = pipeline_of(timeout=2000)
+    pipeline = pipeline_of(timeout=60_000)
     result, (attempt,) = talk(pipeline, pipeline.prepare_call(offer()), OK)
     assert result["response"].status == 200
     assert attempt.pause_s == 0
-    assert 1.5 < attempt.timeout_s <= 2
+    assert 40 < attempt.timeout_s <= 60
     assert attempt.request.method == "POST"
     assert json.loads(attempt.request.body or b"")["requestId"] == "r1"
 

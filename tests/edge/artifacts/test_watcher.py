@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.edge import HERO, response_to
+from support.late import LATE_S
 from targetry.edge.artifacts.registry import ArtifactRegistry
 from targetry.edge.artifacts.watcher import ArtifactWatcher
 from targetry.errors import ArtifactError
@@ -122,7 +123,7 @@ def test_thread_detects_a_change(tmp_path: Path) -> None:
     artifacts.watch()
     try:
         write(tmp_path / "rules.json", titled("two"))
-        assert changed.wait(5)
+        assert changed.wait(LATE_S)
     finally:
         artifacts.close()
 

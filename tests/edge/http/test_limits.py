@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from support.edge_process import address, process, rest_of
+from support.late import LATE_S
 from targetry.edge.http.limits import Limit, LimitMonitor, Limits
 from targetry.edge.observability.metrics import Metrics
 
@@ -72,12 +73,12 @@ def test_limits_come_from_the_environment() -> None:
         found = re.fullmatch(r"http://(.*):(\d+)", address(running))
         assert found is not None
         where = (found[1], int(found[2]))
-        with socket.create_connection(where, timeout=5) as idle:
+        with socket.create_connection(where, timeout=LATE_S) as idle:
             assert idle.recv(100) == b""
-        with socket.create_connection(where, timeout=5) as slow:
+        with socket.create_connection(where, timeout=LATE_S) as slow:
             slow.sendall(b"GET / HT")
             assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
-        connections = [socket.create_connection(where, timeout=5) for _ in range(3)]
+        connections = [socket.create_connection(where, timeout=LATE_S) for _ in range(3)]
         assert connections[0].recv(100) == b"", "the third has its place"
         for connection in connections:
             connection.close()

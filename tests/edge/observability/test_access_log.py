@@ -8,6 +8,7 @@ import logging
 
 import pytest
 
+from support.late import LATE_S
 from targetry.edge.observability.access_log import AccessLog
 from targetry.edge.observability.log_format import HumanLines, JsonLines
 from targetry.edge.observability.metrics import Metrics
@@ -51,7 +52,7 @@ def test_burst_is_logged_by_a_timer(caplog: pytest.LogCaptureFixture) -> None:
         while len(caplog.records) < 2:
             await asyncio.sleep(0.005)
 
-    asyncio.run(asyncio.wait_for(wait(), 5))
+    asyncio.run(asyncio.wait_for(wait(), LATE_S))
 
 
 def test_requests_of_a_closed_event_loop_are_logged_by_the_next(caplog: pytest.LogCaptureFixture) -> None:
@@ -63,7 +64,7 @@ def test_requests_of_a_closed_event_loop_are_logged_by_the_next(caplog: pytest.L
         while "/last" not in caplog.text:
             await asyncio.sleep(0.005)
 
-    asyncio.run(asyncio.wait_for(go_on(), 5))
+    asyncio.run(asyncio.wait_for(go_on(), LATE_S))
     assert "POST /2 " in caplog.text
 
 
