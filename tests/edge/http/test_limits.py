@@ -11,7 +11,7 @@ import pytest
 from support.edge_process import address, process, rest_of
 from support.late import LATE_S
 from targetry.edge.http.limits import Limit, LimitMonitor, Limits
-from targetry.edge.observability.metrics import Metrics
+from targetry.edge.observability.metrics import COUNTED, Metrics
 
 
 class MonitoredLog:
@@ -20,7 +20,7 @@ class MonitoredLog:
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO, "targetry.edge")
         self.now = 0.0
-        self.metrics = Metrics(list, lambda: (0, 0, 0))
+        self.metrics = Metrics(list, lambda: (0,) * len(COUNTED))
         log = logging.getLogger("targetry.edge")
         self.monitor = LimitMonitor(Limits(connections=7), self.metrics, log, lambda: self.now)
         self._caplog = caplog

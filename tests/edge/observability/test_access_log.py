@@ -11,13 +11,13 @@ import pytest
 from support.late import LATE_S
 from targetry.edge.observability.access_log import AccessLog
 from targetry.edge.observability.log_format import HumanLines, JsonLines
-from targetry.edge.observability.metrics import Metrics
+from targetry.edge.observability.metrics import COUNTED, Metrics
 
 LOG = logging.getLogger("targetry.edge")
 
 
 async def noted(count: int, *, route: str = "delivery") -> AccessLog:
-    log = AccessLog(Metrics(list, lambda: (0, 0, 0)), LOG)
+    log = AccessLog(Metrics(list, lambda: (0,) * len(COUNTED)), LOG)
     for number in range(count):
         log.add(route, "POST", f"/{number}", 200, 0.001 * number)
     return log

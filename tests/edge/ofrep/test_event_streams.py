@@ -18,7 +18,7 @@ from support.ofrep import StreamClient, flags
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.http.limits import LimitMonitor, Limits
 from targetry.edge.in_process import LocalEdge, edge
-from targetry.edge.observability.metrics import Metrics
+from targetry.edge.observability.metrics import COUNTED, Metrics
 from targetry.edge.ofrep.event_streams import EventStreams
 from targetry.edge.ofrep.paths import OfrepTarget
 
@@ -109,7 +109,7 @@ class Registries:
 
 
 def streams_of(registries: Registries, **options: Any) -> EventStreams:
-    metrics = Metrics(list, lambda: (0, 0, 0))
+    metrics = Metrics(list, lambda: (0,) * len(COUNTED))
     monitor = LimitMonitor(Limits(), metrics, logging.getLogger("edge"))
     return EventStreams(lambda: registries.current, limit=9, monitor=monitor, **options)
 
