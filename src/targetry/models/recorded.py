@@ -28,14 +28,12 @@ class RecordedRequest(msgspec.Struct, frozen=True):
         time: Time of the decision: epoch milliseconds, or a text in ISO 8601.
         request: The request in JSON.
         response: The response in JSON.
-        client: The client code, if the log has it.
         hashed: Whether the ids of the visitor are hashes, which split differently.
     """
 
     time: int | float | str
     request: dict[str, Any]
     response: dict[str, Any]
-    client: str | None = None
     hashed: bool = False
 
     @property

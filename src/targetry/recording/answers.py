@@ -37,7 +37,7 @@ class Answers(Protocol):
 
         Args:
             request: The request, with the id of the visitor.
-            client: The client code that the log has, if any.
+            client: The client code of the recorded response, if it has one.
             time_ms: Time of the recorded decision, epoch milliseconds.
 
         Raises:
@@ -53,7 +53,7 @@ class EdgeAnswers:
 
     Args:
         url: URL of the edge, such as `http://localhost:8080`.
-        client: The client code. Default: the one in the log.
+        client: The client code. Default: that of the recorded response.
         timeout_s: Seconds for each request.
         transport: Sends the requests.
 
@@ -86,12 +86,12 @@ class EdgeAnswers:
 
         Raises:
             AnswerError: The response has another status, or is late or damaged.
-            OptionError: Neither the log nor the options have a client code.
+            OptionError: Neither the recorded response nor the options have a client code.
             UnreachableError: There is no response, as nothing listens at the URL.
         """
         code = self._client or client
         if code is None:
-            raise OptionError("client", "the log has no client code; pass one")
+            raise OptionError("client", "the recorded response has no client code; pass one")
         url = f"{self._url}/rest/v1/delivery?client={quote(code, safe='')}&sessionId={new_id()}"
         body = replace(request, notifications=None, telemetry=None).to_json().encode()
         try:
@@ -120,7 +120,8 @@ class ArtifactAnswers:
 
     Args:
         artifact: JSON text, the obfuscated format `rules.bin`, or the parsed document.
-        client: The client code, a part of the bucketing key. Default: the one in the log.
+        client: The client code, a part of the bucketing key. Default: that of the recorded
+            response.
         organization_id: The key of a `rules.bin`.
 
     Raises:
@@ -141,11 +142,11 @@ class ArtifactAnswers:
         """Return the decision.
 
         Raises:
-            OptionError: Neither the log nor the options have a client code.
+            OptionError: Neither the recorded response nor the options have a client code.
         """
         code = self._client or client
         if code is None:
-            raise OptionError("client", "the log has no client code; pass one")
+            raise OptionError("client", "the recorded response has no client code; pass one")
         return decide(self._rules, request, code, time_ms, new_id).response
 
     def close(self) -> None:

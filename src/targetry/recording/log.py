@@ -76,23 +76,20 @@ class RequestLog:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise OptionError("path", f"{self._name} cannot be opened: {reason}") from error
 
-    def record(
-        self, now_ms: int, request: DeliveryRequest, response: bytes, client: str | None = None
-    ) -> None:
+    def record(self, now_ms: int, request: DeliveryRequest, response: bytes) -> None:
         """Append a request and the JSON of its response. Never raises.
 
         Args:
             now_ms: Time of the decision, epoch milliseconds.
             request: The request with the ids by which it was decided.
             response: JSON of the response.
-            client: The client code, if the log can have requests of several.
         """
         if self._share < 1 and self._chance() >= self._share:
             return
         if not _is_recordable(request):
             return
         try:
-            line = self._line(now_ms, request, response, client)
+            line = self._line(now_ms, request, response)
             size = os.fstat(self._file).st_size
             if size + len(line) > self._max_bytes:
                 self._drop_at_limit(size)
@@ -108,11 +105,11 @@ class RequestLog:
         self._is_full = False
         self.recorded += 1
 
-    def _line(self, now_ms: int, request: DeliveryRequest, response: bytes, client: str | None) -> bytes:
-        more = b"" if client is None else b'"client":%b,' % msgspec.json.encode(client)
+    def _line(self, now_ms: int, request: DeliveryRequest, response: bytes) -> bytes:
+        more = b""
         if self._key is not None:
             request, response = self._without_ids(request, response)
-            more += b'"hashed":true,'
+            more = b'"hashed":true,'
         text = request.to_json().encode()
         start = b"\n" if self._is_torn else b""
         return b'%b{"time":%d,%b"request":%b,"response":%b}\n' % (start, now_ms, more, text, response)

@@ -162,10 +162,11 @@ class _Run:
         if recorded.hashed and self._baseline is None:
             self._skipped += 1
             return
+        client = before.client
         try:
             if self._baseline is not None:
-                before = self._baseline.answer(request, client=recorded.client, time_ms=time_ms)
-            after = self._answers.answer(request, client=recorded.client, time_ms=time_ms)
+                before = self._baseline.answer(request, client=client, time_ms=time_ms)
+            after = self._answers.answer(request, client=client, time_ms=time_ms)
         except AnswerError as error:
             self._failed += 1
             self._note(number, error)

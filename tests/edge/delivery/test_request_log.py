@@ -43,7 +43,7 @@ def test_recorded_request_is_the_one_that_was_decided(tmp_path: Path) -> None:
     assert (first["time"], first["request"]["id"]) == (NOW_MS, {"tntId": "3f9c"})
     assert first["response"]["execute"]["mboxes"][0]["options"]
     assert second["request"]["id"]["tntId"] == second["response"]["id"]["tntId"]
-    found = shadow(tmp_path / "log.jsonl", shop_path(), client=first["client"])
+    found = shadow(tmp_path / "log.jsonl", shop_path(), client=first["response"]["client"])
     assert (found.lines, found.agreed_share) == (2, 100)
 
 

@@ -46,7 +46,7 @@ def replay(
         typer.Option(
             "--client",
             metavar="CODE",
-            help="The client code. Default: the one in the log.",
+            help="The client code. Default: that of the recorded responses.",
             show_default=False,
         ),
     ] = None,

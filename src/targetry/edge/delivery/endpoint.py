@@ -192,5 +192,5 @@ class DeliveryEndpoint:
 
     def _record_request(self, log: RequestLog, result: DeliveryResult, at_ms: int) -> None:
         """Record a request that was answered with offers."""
-        if result.status == 200 and result.request is not None and result.artifact is not None:
-            log.record(at_ms, result.request, result.body, result.artifact.client)
+        if result.status == 200 and result.request is not None:
+            log.record(at_ms, result.request, result.body)
