@@ -134,5 +134,9 @@ def test_self_test_prints_error_rates_next_to_their_limits() -> None:
     result = run("selftest statistics --runs 10")
     assert (result.exit_code, result.stderr) == (0, "")
     assert "false alarm: conversion of 50 %" in result.stdout
+
+
+@pytest.mark.slow
+def test_self_test_prints_json() -> None:
     made = json.loads(run("selftest statistics --runs 10 --seed 2 -o json").stdout)
     assert {one["runs"] for one in made} == {10, 40}

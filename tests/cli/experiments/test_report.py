@@ -268,6 +268,35 @@ def test_json_has_all_figures(tmp_path: Path) -> None:
     assert activity["experiences"][1]["lift"]["value"] == pytest.approx(0.3)
 
 
+# Fields and values of the first version's report, which programs read.
+FIRST_ACTIVITY = {
+    "id": "1", "name": "Hero", "type": "ab", "visitors": 2000, "impressions": 2000, "conversions": 230,
+    "orders": 1, "revenue": 1234.5, "unusableTotals": 0, "switched": 0, "outside": 0, "sharesSinceMs": 0,
+}  # fmt: skip
+FIRST_EXPERIENCE = {
+    "id": "1", "name": "B", "share": 50.0, "visitors": 1000, "impressions": 1000, "conversions": 130,
+    "orders": 1, "revenue": 1234.5, "unusableTotals": 0,
+}  # fmt: skip
+
+
+def test_json_for_one_look_keeps_the_fields_and_values_of_the_first_version(tmp_path: Path) -> None:
+    made = json.loads(text_output("-d", kept(tmp_path, [*SPLIT, ORDER], ACTIVITY), "--fixed", "-o", "json"))
+    (activity,) = made["activities"]
+    other = activity["experiences"][1]
+    assert FIRST_ACTIVITY.items() <= activity.items()
+    assert FIRST_EXPERIENCE.items() <= other.items()
+    assert made["period"] == {"fromMs": 1000, "toMs": 3000, "removed": 0}
+    assert {"observed": [1000, 1000], "chiSquare": 0.0, "pValue": 1.0}.items() <= activity[
+        "sampleRatio"
+    ].items()
+    assert other["rate"]["value"] == 0.13
+    assert other["rate"]["interval"] == pytest.approx({"low": 0.11056377462484, "high": 0.15226802665447})
+    assert other["lift"]["value"] == pytest.approx(0.3)
+    assert other["lift"]["interval"] == pytest.approx({"low": 0.01698427097105, "high": 0.6617759470226})
+    assert other["lift"]["pValue"] == pytest.approx(0.03548845046647)
+    assert other["lift"]["test"] == "chi-square"
+
+
 def test_split_that_differs_is_reported(tmp_path: Path) -> None:
     text = text_output("-d", kept(tmp_path, [*outcome("0", 600, 9), *outcome("1", 400, 9)], ACTIVITY))
 
