@@ -56,6 +56,25 @@ _ROW: Final[Mapping[str, Any]] = {
 }
 _ORDER: Final = {"kind": "order", "activity_id": "", "experience_id": "", "timestamp_ms": 2000}
 
+HOUR: Final = 3_600_000
+
+
+def timed_events() -> list[LedgerEvent]:
+    """Return events over four hours, with orders that do not count or count once."""
+    other = {"activity_id": "", "experience_id": ""}
+    return [
+        event("a", visitor="ada", at=HOUR),
+        event("b", visitor="bob", at=2 * HOUR, experience_id="1"),
+        event("c", "click", visitor="ada", at=HOUR + 1),
+        event("d", "click", visitor="ada", at=5 * HOUR),
+        event("early", "order", visitor="bob", at=HOUR, order_id="0", order_total=7.0, **other),
+        event("o", "order", visitor="bob", at=2 * HOUR + 5, order_id="1", order_total=40.0, **other),
+        event("p again", "order", visitor="bob", at=5 * HOUR, order_id="1", order_total=40.0, **other),
+        event("q odd", "order", visitor="bob", at=5 * HOUR, order_id="2", order_total=1e300, **other),
+        event("x", "order", visitor="eve", at=5 * HOUR, order_id="3", order_total=9.0, **other),
+    ]
+
+
 ODD_ROWS: Final[Mapping[str, Mapping[str, Any]]] = {
     "huge total": {**_ORDER, "order_total": 1e308},
     "another huge total": {**_ORDER, "order_total": 1e308},

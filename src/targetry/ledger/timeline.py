@@ -6,7 +6,8 @@ Unlike the sums, a timeline is read from events, so their number is bounded.
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -76,15 +77,34 @@ def read_timeline(connection: sqlite3.Connection, now_ms: int) -> Timeline | Non
     Raises:
         sqlite3.Error: The database cannot be read.
     """
-    bounds = {"from": now_ms - _LONGEST_MS, "to": now_ms}
-    first, last = connection.execute(_PERIOD, bounds).fetchone()
-    if first is None:
+    run = connection.execute
+    return build_timeline(
+        now_ms,
+        lambda bounds: run(_PERIOD, bounds).fetchone(),
+        lambda steps: run(_FIGURES, steps),
+    )
+
+
+def build_timeline(
+    now_ms: int,
+    period: Callable[[dict[str, int]], Sequence[int | None]],
+    figures: Callable[[dict[str, int]], Iterable[Sequence[Any]]],
+) -> Timeline | None:
+    """Return the timeline that queries of a database give, None without events in its time.
+
+    Args:
+        now_ms: The end of the time, epoch milliseconds.
+        period: Returns the times of the first and the last event in `from` to `to`, or None.
+        figures: Returns activity, experience, number of the step, and the fields of `StepFigures`
+            for steps of length `step` in `from` to `to`.
+    """
+    first_ms = now_ms - _LONGEST_MS
+    first, last = period({"from": first_ms, "to": now_ms})
+    if first is None or last is None:
         return None
     step = next((one for one in _STEPS_MS if (last - first) // one < MOST_STEPS - 1), _STEPS_MS[-1])
-    start = max(first - first % step, bounds["from"])
+    start = max(first - first % step, first_ms)
     found: dict[str, dict[str, dict[int, StepFigures]]] = {}
-    for activity, experience, place, *figures in connection.execute(
-        _FIGURES, {"from": start, "to": last, "step": step}
-    ):
-        found.setdefault(activity, {}).setdefault(experience, {})[place] = StepFigures(*figures)
+    for activity, experience, place, *values in figures({"from": start, "to": last, "step": step}):
+        found.setdefault(activity, {}).setdefault(experience, {})[place] = StepFigures(*values)
     return Timeline(start, step, (last - start) // step + 1, found)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from support.ledger import ACTIVITY, event
+from support.ledger import ACTIVITY, HOUR, timed_events
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.in_process import GivenArtifact
 from targetry.edge.ui.report_cache import ReportCache
@@ -16,26 +16,11 @@ from targetry.ledger.ledger import Ledger
 from targetry.ledger.timeline import StepFigures, Timeline
 from targetry.samples import shop_path
 
-HOUR = 3_600_000
-
 
 def ledger(folder: Path) -> Ledger:
     opened = Ledger.open(folder)
     opened.describe([ACTIVITY])
-    other = {"activity_id": "", "experience_id": ""}
-    opened.record(
-        [
-            event("a", visitor="ada", at=HOUR),
-            event("b", visitor="bob", at=2 * HOUR, experience_id="1"),
-            event("c", "click", visitor="ada", at=HOUR + 1),
-            event("d", "click", visitor="ada", at=5 * HOUR),
-            event("early", "order", visitor="bob", at=HOUR, order_id="0", order_total=7.0, **other),
-            event("o", "order", visitor="bob", at=2 * HOUR + 5, order_id="1", order_total=40.0, **other),
-            event("again", "order", visitor="bob", at=5 * HOUR, order_id="1", order_total=40.0, **other),
-            event("odd", "order", visitor="bob", at=5 * HOUR, order_id="2", order_total=1e300, **other),
-            event("x", "order", visitor="eve", at=5 * HOUR, order_id="3", order_total=9.0, **other),
-        ]
-    )
+    opened.record(timed_events())
     return opened
 
 

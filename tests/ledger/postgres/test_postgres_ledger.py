@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from support.edge_sockets import wait_until
 from support.examples import examples
-from support.ledger import ACTIVITY, event, outcome
+from support.ledger import ACTIVITY, HOUR, event, outcome, timed_events
 from support.postgres import PostgresServer, postgres_server
 from targetry.errors import OptionError
 from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
@@ -58,6 +58,15 @@ def test_events_are_recorded_once_in_their_order(url: str) -> None:
 def sorted_batches(*batches: list[LedgerEvent]) -> list[LedgerEvent]:
     """Return the events in the order in which statements insert them: by id in each batch."""
     return [one for batch in batches for one in sorted(batch, key=lambda one: one.id)]
+
+
+def test_timeline_is_that_of_the_same_events_in_sqlite(url: str, tmp_path: Path) -> None:
+    with PostgresLedger.open(url) as ledger, Ledger.open(tmp_path) as other:
+        for one in (ledger, other):
+            one.record(timed_events())
+        for now_ms in (0, 6 * HOUR, 60 * DAY_MS):
+            with ledger.reader() as reader, other.reader() as expected:
+                assert reader.timeline(now_ms) == expected.timeline(now_ms)
 
 
 def test_many_threads_and_ledgers_record_each_event_once(url: str) -> None:

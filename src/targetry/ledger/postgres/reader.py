@@ -14,6 +14,7 @@ from targetry.ledger.postgres.connection import connect, ledger_name, translated
 from targetry.ledger.postgres.counting import count_events
 from targetry.ledger.postgres.schema import SUMS_FORMAT, read_format
 from targetry.ledger.postgres.sums import ACTIVITIES, AMOUNTS, BUYERS, COHORTS, IMPRESSIONS, VISITORS
+from targetry.ledger.postgres.timeline import read_timeline
 from targetry.ledger.schema import MICROS
 from targetry.ledger.selection import (
     ALL_EVENTS,
@@ -108,8 +109,16 @@ class PostgresReader:
             yield from cursor.execute(query, parameters)
 
     def timeline(self, now_ms: int) -> Timeline | None:
-        """Return None: timelines are read from SQLite only."""
-        return None
+        """Return what the latest events say about the time up to `now_ms` (epoch ms).
+
+        Returns:
+            The timeline, None without events in the 48 days before, or without sums.
+
+        Raises:
+            LedgerError: The database cannot be read.
+        """
+        with translated(self._url):
+            return read_timeline(self._connection, now_ms) if self.has_sums else None
 
     def activities(self) -> list[ActivityDescription]:
         """Return the latest description of each activity. Raises `LedgerError`."""
