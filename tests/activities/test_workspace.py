@@ -73,6 +73,11 @@ def test_mistakes_name_the_activity() -> None:
     )
 
 
+def test_unknown_keyword_of_an_activity_raises() -> None:
+    with pytest.raises(TypeError, match="nmae"):
+        xt("a", experience("x", offer(mbox="m")), nmae="b")  # type: ignore[call-arg]
+
+
 def test_check_finds_what_the_command_finds() -> None:
     one = Workspace("acme", ab("a", experience("x", offer(mbox="m", html=""), share=100)))
     codes = {finding.code for finding in one.check(0)}

@@ -25,10 +25,20 @@ from targetry.activities.expressions.builder import (
     user,
 )
 from targetry.activities.expressions.errors import ExpressionError
-from targetry.activities.workspace import ActivitiesError, Workspace, ab, experience, metric, offer, xt
+from targetry.activities.workspace import (
+    ActivitiesError,
+    ActivityOptions,
+    Workspace,
+    ab,
+    experience,
+    metric,
+    offer,
+    xt,
+)
 
 __all__ = [
     "ActivitiesError",
+    "ActivityOptions",
     "Audience",
     "ExpressionError",
     "Operand",

@@ -15,7 +15,7 @@ artifact = workspace.compile()
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from msgspec import UNSET, UnsetType
 
@@ -167,78 +167,72 @@ class Workspace:
         return ActivitySet(self.settings, self.activities, sources=sources)
 
 
-def ab(
-    key: str,
-    *experiences: ExperienceDefinition,
-    name: str | None = None,
-    id: int | None = None,
-    audience: Audience | str | Sequence[Audience | str] = (),
-    traffic: float = 100,
-    priority: int | None = None,
-    schedule: Schedule | None = None,
-    properties: Sequence[str] | None = None,
-    metrics: Sequence[MetricDefinition] | None = None,
-    group: str | None = None,
-) -> ActivityDefinition:
-    """Return an activity that splits its visitors among experiences with shares.
+class ActivityOptions(TypedDict, total=False):
+    """Keywords of `ab` and `xt`.
 
-    Args:
-        key: Name in the lock, in tests and in code.
-        experiences: The experiences, of `experience`.
+    Attributes:
         name: Name in reports. Default: the key.
         id: Id. Default: derived from client and key.
         audience: Names of audiences, expressions or conditions in Python; all of them must hold.
-        traffic: Percentage of visitors who take part.
         priority: Order at a location, 0 to 999, the highest first.
         schedule: Time in which it runs.
         properties: Names or tokens of the properties that it is restricted to.
         metrics: Metrics, of `metric`.
         group: Group that has it as a member.
     """
-    return ActivityDefinition(
-        key=key,
-        experiences=list(experiences),
-        name=name,
-        id=id,
-        audience=_audience(audience),
-        traffic=traffic,
-        priority=priority,
-        schedule=schedule,
-        properties=_list(properties),
-        metrics=_list(metrics),
-        group=group,
-    )
+
+    name: str | None
+    id: int | None
+    audience: Audience | str | Sequence[Audience | str]
+    priority: int | None
+    schedule: Schedule | None
+    properties: Sequence[str] | None
+    metrics: Sequence[MetricDefinition] | None
+    group: str | None
+
+
+def ab(
+    key: str,
+    *experiences: ExperienceDefinition,
+    traffic: float = 100,
+    **options: Unpack[ActivityOptions],
+) -> ActivityDefinition:
+    """Return an activity that splits its visitors among experiences with shares.
+
+    Args:
+        key: Name in the lock, in tests and in code.
+        experiences: The experiences, of `experience`.
+        traffic: Percentage of visitors who take part.
+        **options: The other keywords, described by `ActivityOptions`.
+    """
+    return _activity("ab", key, experiences, traffic, options)
 
 
 def xt(
-    key: str,
-    *experiences: ExperienceDefinition,
-    name: str | None = None,
-    id: int | None = None,
-    audience: Audience | str | Sequence[Audience | str] = (),
-    priority: int | None = None,
-    schedule: Schedule | None = None,
-    properties: Sequence[str] | None = None,
-    metrics: Sequence[MetricDefinition] | None = None,
-    group: str | None = None,
+    key: str, *experiences: ExperienceDefinition, **options: Unpack[ActivityOptions]
 ) -> ActivityDefinition:
     """Return an activity that shows the first experience whose audience fits.
 
-    The arguments are those of `ab`; its experiences have no shares.
+    Args:
+        key: Name in the lock, in tests and in code.
+        experiences: The experiences, of `experience`; they have no shares.
+        **options: The other keywords, described by `ActivityOptions`.
     """
-    return ActivityDefinition(
-        key=key,
-        type="xt",
-        experiences=list(experiences),
-        name=name,
-        id=id,
-        audience=_audience(audience),
-        priority=priority,
-        schedule=schedule,
-        properties=_list(properties),
-        metrics=_list(metrics),
-        group=group,
-    )
+    return _activity("xt", key, experiences, 100, options)
+
+
+def _activity(
+    type: str,
+    key: str,
+    experiences: Sequence[ExperienceDefinition],
+    traffic: float,
+    options: ActivityOptions,
+) -> ActivityDefinition:
+    given: dict[str, Any] = dict(options)
+    given["audience"] = _audience(given.get("audience", ()))
+    for name in ("properties", "metrics"):
+        given[name] = _list(given.get(name))
+    return ActivityDefinition(key=key, type=type, experiences=list(experiences), traffic=traffic, **given)
 
 
 def experience(
