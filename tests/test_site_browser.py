@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import functools
 import json
 import threading
 import zlib
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,6 @@ from support import browser
 SITE = Path(__file__).parent.parent / "site"
 WIDTH_OF_A_PHONE = 390
 
-Steps = Callable[[browser.Page], Coroutine[Any, Any, None]]
-
 pytestmark = pytest.mark.skipif(
     not (SITE / "llms.txt").exists(), reason="the site is not built: run scripts/docs"
 )
@@ -33,46 +29,24 @@ class Handler(SimpleHTTPRequestHandler):
         pass
 
 
-class Tab:
-    """Tab of the module's browser, which a dark theme is set for, with the site."""
-
-    def __init__(self, url: str, page: browser.Page, runner: asyncio.Runner) -> None:
-        self.url = url
-        self._page = page
-        self._runner = runner
-
-    def do(self, steps: Steps) -> None:
-        """Do the steps of a test, and check that the pages had no problems."""
-        self._page.problems.clear()
-        self._page.urls.clear()
-        self._runner.run(steps(self._page))
-        assert self._page.problems == []
-        assert [one for one in self._page.urls if not one.startswith((self.url, "data:", "blob:"))] == []
-
-
 @pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    path = browser.chromium()
-    if path is None:
-        pytest.skip("there is no Chromium here")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Tab]:
+    """Return a tab in the dark theme, with the site."""
     handler = functools.partial(Handler, directory=str(SITE))
-    with asyncio.Runner() as runner, ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        stack = AsyncExitStack()
         try:
-            page = runner.run(
-                stack.enter_async_context(browser.browser(path, tmp_path_factory.mktemp("profile")))
-            )
-            runner.run(page.look(1200, 800, "dark"))
-            yield Tab(f"http://127.0.0.1:{server.server_port}/", page, runner)
+            url = f"http://127.0.0.1:{server.server_port}/"
+            with browser.opened_tab(browser.Tab, url, tmp_path_factory.mktemp("profile")) as opened:
+                opened.do(lambda page: page.look(1200, 800, "dark"))
+                yield opened
         finally:
-            runner.run(stack.aclose())
             server.shutdown()
             thread.join()
 
 
-def test_theme_follows_the_system_until_it_is_switched(tab: Tab) -> None:
+def test_theme_follows_the_system_until_it_is_switched(tab: browser.Tab) -> None:
     async def theme(page: browser.Page) -> tuple[str, str]:
         scheme = await page.evaluate("document.body.dataset.mdColorScheme")
         return scheme, await page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -91,7 +65,7 @@ def test_theme_follows_the_system_until_it_is_switched(tab: Tab) -> None:
     tab.do(steps)
 
 
-def test_search_finds_the_page_of_an_option(tab: Tab) -> None:
+def test_search_finds_the_page_of_an_option(tab: browser.Tab) -> None:
     async def steps(page: browser.Page) -> None:
         await page.open(tab.url)
         await page.mouse(".md-search__button")
@@ -105,7 +79,7 @@ def test_search_finds_the_page_of_an_option(tab: Tab) -> None:
     tab.do(steps)
 
 
-def test_pages_fit_the_width_of_a_phone(tab: Tab) -> None:
+def test_pages_fit_the_width_of_a_phone(tab: browser.Tab) -> None:
     async def steps(page: browser.Page) -> None:
         await page.look(WIDTH_OF_A_PHONE, 800)
         wide = []
@@ -134,7 +108,7 @@ def unpacked(fragment: str) -> Any:
 @pytest.mark.skipif(
     not (SITE / "playground" / "wheels.json").exists(), reason="not built: run scripts/docs playground"
 )
-def test_playground_decides_for_links_and_for_what_is_edited(tab: Tab) -> None:
+def test_playground_decides_for_links_and_for_what_is_edited(tab: browser.Tab) -> None:
     request = {
         "id": {"tntId": "a"},
         "context": {"channel": "web"},

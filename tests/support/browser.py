@@ -7,12 +7,13 @@ import base64
 import json
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
+import pytest
 
 LONGEST_S = 150  # only what hangs takes this long, on a busy machine too
 FLAGS = (
@@ -159,6 +160,41 @@ class Page:
             await self._send("Network.enable", sessionId=worker)
             await self._send("Runtime.runIfWaitingForDebugger", sessionId=worker)
         return message
+
+
+class Tab:
+    """Tab of a module's browser, with the site that it shows."""
+
+    def __init__(self, url: str, page: Page, runner: asyncio.Runner) -> None:
+        self.url = url
+        self._page = page
+        self._runner = runner
+
+    def do(self, steps: Callable[[Page], Coroutine[Any, Any, None]]) -> None:
+        """Do the steps of a test; check that pages had no problems and loaded only their own."""
+        self._page.problems.clear()
+        self._page.urls.clear()
+        self._runner.run(steps(self._page))
+        assert self._page.problems == []
+        own = (self.url, "data:", "blob:")
+        assert [one for one in self._page.urls if not one.startswith(own)] == []
+
+
+T = TypeVar("T", bound=Tab)
+
+
+@contextmanager
+def opened_tab(kind: type[T], url: str, profile: Path) -> Iterator[T]:
+    """Run a browser, and return its tab; skip the test where there is none."""
+    path = chromium()
+    if path is None:
+        pytest.skip("there is no Chromium here")
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        try:
+            yield kind(url, runner.run(stack.enter_async_context(browser(path, profile))), runner)
+        finally:
+            runner.run(stack.aclose())
 
 
 @asynccontextmanager

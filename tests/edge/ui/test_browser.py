@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import urllib.request
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,24 +17,9 @@ from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer
 from targetry.samples import shop_path
 
-Steps = Callable[[browser.Page], Coroutine[Any, Any, None]]
 
-
-class Tab:
+class Tab(browser.Tab):
     """Tab of the module's browser, with its edge."""
-
-    def __init__(self, url: str, page: browser.Page, runner: asyncio.Runner) -> None:
-        self.url = url
-        self._page = page
-        self._runner = runner
-
-    def do(self, steps: Steps) -> None:
-        """Do the steps of a test; check that the page had no problems and loaded only its own."""
-        self._page.problems.clear()
-        self._page.urls.clear()
-        self._runner.run(steps(self._page))
-        assert self._page.problems == []
-        assert [one for one in self._page.urls if not one.startswith((self.url, "data:"))] == []
 
     def send(self, visitor: str, mbox: str = "hero", **more: Any) -> None:
         """Send a delivery request."""
@@ -49,9 +32,6 @@ class Tab:
 
 @pytest.fixture(scope="module")
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    path = browser.chromium()
-    if path is None:
-        pytest.skip("there is no Chromium here")
     settings = "targetry: 1\nclient: code\n"
     folder = write_files(
         tmp_path_factory.mktemp("code") / "activities", {"targetry.yaml": settings, "hero.yaml": HERO}
@@ -63,16 +43,12 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        try:
-            profile = tmp_path_factory.mktemp("profile")
-            page = runner.run(stack.enter_async_context(browser.browser(path, profile)))
-            yield Tab(server.url, page, runner)
-        finally:
-            runner.run(stack.aclose())
-            server.stop()
-            thread.join(10)
+    try:
+        with browser.opened_tab(Tab, server.url, tmp_path_factory.mktemp("profile")) as opened:
+            yield opened
+    finally:
+        server.stop()
+        thread.join(10)
 
 
 def test_later_request_is_added_and_explained_when_it_is_opened(tab: Tab) -> None:
