@@ -22,7 +22,7 @@ DAY_MS = 86_400_000
 ORDER = {"activity_id": "", "experience_id": "", "location": "cart"}
 EVENTS = [
     event("a", at=1000),
-    event("b", at=DAY_MS, experience_id="1"),
+    event("b", at=DAY_MS, experience_id="1", facts={"browser": "chrome"}),
     event("c", "click", at=DAY_MS + 5),
     event("d", "order", at=DAY_MS + 7, order_id="A", order_total=19.99, **ORDER),
     event("e", visitor="bob", at=2 * DAY_MS, activity_id="2", location="promo"),
@@ -80,7 +80,12 @@ def test_events_keep_all_their_fields(reader: Reader) -> None:
         "session_id": "s",
         "order_id": "A",
         "order_total": 19.99,
+        "facts": None,
     }
+
+
+def test_facts_are_exported_as_json(reader: Reader) -> None:
+    assert rows(reader, "events")[1]["facts"] == '{"browser":"chrome"}'
 
 
 def test_exposures_are_the_first_impressions(reader: Reader) -> None:

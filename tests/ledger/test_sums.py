@@ -248,7 +248,7 @@ def test_row_of_another_program_is_counted(tmp_path: Path) -> None:
     with connection:
         connection.execute("UPDATE event SET id = 'b' WHERE id = 'a'")
         connection.execute(
-            "INSERT INTO event SELECT NULL, 'c', kind, 'bob', activity_id, experience_id, location, token, timestamp_ms, session_id, NULL, NULL, NULL FROM event"
+            "INSERT INTO event SELECT NULL, 'c', kind, 'bob', activity_id, experience_id, location, token, timestamp_ms, session_id, NULL, NULL, NULL, NULL FROM event"
         )
     connection.close()
     with Reader.open(tmp_path) as reader:

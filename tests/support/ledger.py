@@ -124,11 +124,10 @@ def first_format(folder: Path, events: Sequence[LedgerEvent]) -> None:
     with connection:
         for statement in (*FIRST_FORMAT, f"PRAGMA application_id = {APPLICATION}", "PRAGMA user_version = 1"):
             connection.execute(statement)
-        marks = ", ".join("?" * len(LedgerEvent.__struct_fields__))
-        rows = [msgspec.structs.astuple(one) for one in events]
-        connection.executemany(
-            f"INSERT INTO event ({', '.join(LedgerEvent.__struct_fields__)}) VALUES ({marks})", rows
-        )
+        fields = LedgerEvent.__struct_fields__[:-1]  # without facts
+        marks = ", ".join("?" * len(fields))
+        rows = [msgspec.structs.astuple(one)[:-1] for one in events]
+        connection.executemany(f"INSERT INTO event ({', '.join(fields)}) VALUES ({marks})", rows)
     connection.close()
 
 

@@ -42,6 +42,7 @@ from targetry.edge.delivery.handler import AddressLocator
 from targetry.edge.delivery.recorder import EventRecorder, EventSink
 from targetry.edge.delivery.request_parsing import query_fields
 from targetry.edge.delivery.rule_problems import RuleProblems
+from targetry.edge.delivery.segments import SegmentReader
 from targetry.edge.http.access_policy import (
     DELIVERY_PATH,
     AccessPolicy,
@@ -110,6 +111,7 @@ class Edge:
     Args:
         artifacts: The artifacts in use.
         ledger: Records events; without one, events are not recorded.
+        segments: Reads the facts that are recorded with impressions.
         request_log: Records requests with their responses. The caller closes it.
         locate: Finds the location of an IP address.
         cluster: Cluster of tnt ids and of `edgeHost`.
@@ -131,6 +133,7 @@ class Edge:
         artifacts: EdgeArtifacts,
         *,
         ledger: EventSink | None = None,
+        segments: SegmentReader | None = None,
         request_log: RequestLog | None = None,
         locate: AddressLocator | None = None,
         cluster: str | None = None,
@@ -169,7 +172,7 @@ class Edge:
         self.connections = ConnectionRegistry(limits, self.monitor, self.metrics)
         self.history = RequestHistory(int(time.time() * 1000))
         self.dashboard = Dashboard(lambda: artifacts.registry, artifacts.states, self.history, report_cache)
-        recorder = EventRecorder(ledger, self.metrics, self.log)
+        recorder = EventRecorder(ledger, self.metrics, self.log, segments)
         changes = write_access or WriteAccess()
         self.files_page = FilesPage(lambda: artifacts.registry, editors, changes)
         self.ask_page = AskPage(

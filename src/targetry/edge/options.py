@@ -73,6 +73,16 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
             default="none",
         ),
     ] = None
+    segments: Annotated[
+        Sequence[str],
+        Setting(
+            "Fact that is recorded with impressions, for reports by segment: `browser`, `platform`, `device`, "
+            "`country`, `region`, `city`, `mbox.<parameter>` or `profile.<parameter>`; repeatable.",
+            metavar="NAME",
+            flag="segment",
+            default="none",
+        ),
+    ] = ()
     client: Annotated[
         str | None, Setting("Client code.", metavar="CODE", default="the code in the artifact")
     ] = None

@@ -27,6 +27,7 @@ from targetry.delivery.hosts import cluster_number
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.registry import ArtifactRegistry
 from targetry.edge.artifacts.watcher import POLL_INTERVAL_S, ArtifactWatcher, display_names
+from targetry.edge.delivery.segments import SegmentReader
 from targetry.edge.http.access_policy import AccessPolicy, is_loopback_name
 from targetry.edge.http.connection import BoundedConnection
 from targetry.edge.http.fd_limit import allow_connections
@@ -125,6 +126,7 @@ def open_edge(options: EdgeOptions, log: logging.Logger, *, hash_key: bytes | No
         edge = Edge(
             artifacts,
             ledger=ledger,
+            segments=SegmentReader(options.segments) if options.segments else None,
             request_log=request_log,
             locate=places.find if places is not None else None,
             cluster=options.cluster,
@@ -317,6 +319,7 @@ def check(options: EdgeOptions) -> None:
     _write_access(options)
     Retention(options.keep_days, options.max_size).check()
     _check_ledger(options)
+    _check_segments(options)
     with _as_record_options():
         check_log_options(options.record_share, _max_log_bytes(options))
     if options.workers > 1 and os.name != "posix":
@@ -419,6 +422,12 @@ def listen(host: str, port: int) -> socket.socket:
         )
         raise OptionError("port", reason) from error
     return listener
+
+
+def _check_segments(options: EdgeOptions) -> None:
+    SegmentReader(options.segments)
+    if options.segments and options.data is None and options.ledger is None:
+        raise OptionError("segments", "need a ledger that records them; give --data or --ledger")
 
 
 def _check_ledger(options: EdgeOptions) -> None:

@@ -306,11 +306,11 @@ def _make_tables(connection: sqlite3.Connection, progress: Progress) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for statement in _statements(version):
             connection.execute(statement)
-        if version:
+        if 0 < version < schema.SUMS_FORMAT:
             _count_events(connection, progress)
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute(f"PRAGMA user_version = {FORMAT}")
-    if version:
+    if 0 < version < schema.SUMS_FORMAT:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect with VACUUM
         connection.execute("VACUUM")
     connection.execute("PRAGMA wal_checkpoint")  # so that the journal starts empty
@@ -322,9 +322,11 @@ def _statements(version: int) -> Iterator[str]:
         yield from schema.FIRST_FORMAT
     if version < 2:
         yield from schema.ADD_RECORDED_MS
-    else:
+    elif version < schema.SUMS_FORMAT:
         yield from schema.DROP_SUMS
-    yield from schema.SUMS
+    if version < schema.SUMS_FORMAT:
+        yield from schema.SUMS
+    yield schema.ADD_FACTS
 
 
 def _count_events(connection: sqlite3.Connection, progress: Progress) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -16,6 +16,13 @@ _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 MAX_ORDER_TOTAL: Final = 1_000_000_000_000
 """Largest order total, in the order's currency, that the edge accepts and sums include."""
 
+MAX_FACTS: Final = 10
+MAX_FACT_LENGTH: Final = 100
+"""Largest length of a fact's value in characters."""
+
+_FactName = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\w.-]+\Z")]
+_FactValue = Annotated[str, msgspec.Meta(max_length=MAX_FACT_LENGTH, pattern=r"^[^\x00]*\Z")]
+
 Kind = Literal["impression", "display", "click", "order"]
 
 
@@ -25,7 +32,8 @@ class LedgerEvent(msgspec.Struct, frozen=True):
     An `impression` is content returned to an execute request; `display` and `click` are
     notifications. An `order` belongs to one activity or, if `activity_id` is empty, to every
     activity of the visitor. Both ids are empty for an event of an unknown activity. `order_total`
-    has no currency.
+    has no currency. `facts` name the segments of the visitor, such as `{"browser": "chrome"}`;
+    those of the first impression of an activity count.
     """
 
     id: _Id
@@ -39,6 +47,7 @@ class LedgerEvent(msgspec.Struct, frozen=True):
     session_id: str
     order_id: str | None = None
     order_total: float | None = None
+    facts: Annotated[dict[_FactName, _FactValue], msgspec.Meta(max_length=MAX_FACTS)] | None = None
 
 
 class ExperienceDescription(msgspec.Struct, frozen=True):
@@ -78,6 +87,13 @@ class FirstImpression(msgspec.Struct, frozen=True):
 
 
 _EVENTS: Final = msgspec.json.Decoder(list[LedgerEvent])
+_FACTS: Final = msgspec.json.Decoder(dict[str, str])
+
+
+def id_sort_key(text: str) -> tuple[int, str]:
+    """Return a sort key of ids: numbers of at most 18 digits first, by their value, then others."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= 18
+    return (int(text), "") if is_number else (10**18, text)
 
 
 def validate_events(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
@@ -94,10 +110,28 @@ def validate_events(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
     except UnicodeEncodeError as error:
         raise OptionError("events", f"a text is not Unicode: {error.reason}") from error
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$")
-        raise OptionError(f"events{path.rstrip('`')}", reason) from error
+        reason, _, place = str(error).partition(" - at ")
+        path = place.removeprefix("`key` in ").strip("`$")
+        raise OptionError(f"events{path}", reason) from error
     except (TypeError, OverflowError, msgspec.DecodeError) as error:
         raise OptionError("events", str(error)) from error
+
+
+def event_row(event: LedgerEvent) -> tuple[Any, ...]:
+    """Return the fields of an event as a database stores them: its facts are JSON."""
+    row = msgspec.structs.astuple(event)
+    return row if event.facts is None else (*row[:-1], msgspec.json.encode(event.facts).decode())
+
+
+def event_of_row(row: Sequence[Any]) -> LedgerEvent:
+    """Return the event of a row that `event_row` made; facts that are no JSON are left out."""
+    if row[-1] is None:
+        return LedgerEvent(*row)
+    try:
+        facts = _FACTS.decode(row[-1])
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        facts = None
+    return LedgerEvent(*(*row[:-1], facts))
 
 
 def _is_json_number(total: object) -> bool:

@@ -12,20 +12,34 @@ from typing import Final, Self
 
 from targetry.ledger.database import BUSY_S, FILE_NAME, open_for_reading
 from targetry.ledger.errors import translate_errors
-from targetry.ledger.event import ActivityDescription, ExperienceDescription, FirstImpression, LedgerEvent
-from targetry.ledger.schema import FORMAT, is_event
+from targetry.ledger.event import (
+    ActivityDescription,
+    ExperienceDescription,
+    FirstImpression,
+    LedgerEvent,
+    event_of_row,
+)
+from targetry.ledger.schema import FORMAT, SUMS_FORMAT, is_event
 from targetry.ledger.selection import (
     ALL_EVENTS,
     EventSelection,
     event_condition,
     exposure_condition,
 )
-from targetry.ledger.sums import ActivitySums, Period, VisitorSums, read_sums, read_visitors
+from targetry.ledger.sums import (
+    ActivitySums,
+    Period,
+    Segments,
+    VisitorSums,
+    read_segments,
+    read_sums,
+    read_visitors,
+)
 from targetry.ledger.timeline import Timeline, read_timeline
 
 # Other programs can write to the file as well, so rows that are no events are skipped.
 _EVENTS: Final = (
-    f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM event WHERE {is_event(has_location=True)} "
+    f"SELECT {', '.join(LedgerEvent.__struct_fields__[:-1])}, {{facts}} FROM event WHERE {is_event(has_location=True)} "
     "AND typeof(order_id) IN ('text', 'null') AND typeof(order_total) IN ('real', 'null')"
 )
 _EXPOSURES: Final = (
@@ -72,8 +86,12 @@ class Reader:
         """Yield the selected events in the order of their recording. Raises `LedgerError`."""
         condition, parameters = event_condition("event", selection, "?")
         with translate_errors(self._path):
-            for row in self._connection.execute(f"{_EVENTS} AND {condition} ORDER BY seq", parameters):
-                yield LedgerEvent(*row)
+            has_facts = self._format() >= FORMAT
+            events = _EVENTS.format(
+                facts="CASE typeof(facts) WHEN 'text' THEN facts END" if has_facts else "NULL"
+            )
+            for row in self._connection.execute(f"{events} AND {condition} ORDER BY seq", parameters):
+                yield event_of_row(row)
 
     def exposures(self, selection: EventSelection = ALL_EVENTS) -> Iterator[FirstImpression]:
         """Yield the selected first impressions of each visitor and activity, in any order.
@@ -105,8 +123,11 @@ class Reader:
     def has_sums(self) -> bool:
         """Whether the file holds sums, unlike the first format. Raises `LedgerError`."""
         with translate_errors(self._path):
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        return bool(version >= FORMAT)
+            return self._format() >= SUMS_FORMAT
+
+    def _format(self) -> int:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        return int(version)
 
     def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
         """Return the sums by activity id; the time depends on the numbers of days and buyers only.
@@ -132,6 +153,19 @@ class Reader:
         """
         with translate_errors(self._path):
             yield from read_visitors(self._connection, history_ms)
+
+    def segments(self, name: str, cap: float | None = None) -> Segments:
+        """Return the sums by the value of a fact; the time depends on the number of visitors.
+
+        Args:
+            name: Name of the fact, as of `LedgerEvent.facts`.
+            cap: The amount up to which a visitor's revenue counts.
+
+        Raises:
+            LedgerError: The ledger cannot be read, or `has_sums` is False.
+        """
+        with translate_errors(self._path):
+            return read_segments(self._connection, name, cap) if self._format() >= FORMAT else {}
 
     def timeline(self, now_ms: int) -> Timeline | None:
         """Return what the latest events say about the time up to `now_ms` (epoch ms).

@@ -22,7 +22,10 @@ from typing import Final
 
 from targetry.ledger.event import MAX_ORDER_TOTAL
 
-FORMAT: Final = 3
+FORMAT: Final = 4
+SUMS_FORMAT: Final = 3
+"""The first format with the sums of `SUMS`."""
+
 APPLICATION: Final = 0x54524759  # distinguishes our files from those of other programs
 
 DAY_MS: Final = 86_400_000
@@ -58,6 +61,9 @@ ADD_RECORDED_MS: Final = (
     "INSERT INTO retention VALUES (0)",
 )
 """Statements for the second format; `recorded_ms` is NULL in rows of the first format."""
+
+ADD_FACTS: Final = "ALTER TABLE event ADD COLUMN facts TEXT"
+"""Statement for the fourth format."""
 
 DROP_SUMS: Final = (
     "DROP VIEW counted_event",

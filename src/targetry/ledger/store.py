@@ -8,12 +8,16 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import msgspec
-
-from targetry.ledger.event import ActivityDescription, FirstImpression, LedgerEvent, validate_events
+from targetry.ledger.event import (
+    ActivityDescription,
+    FirstImpression,
+    LedgerEvent,
+    event_row,
+    validate_events,
+)
 from targetry.ledger.group_commit import GroupCommit, Write
 from targetry.ledger.selection import ALL_EVENTS, EventSelection
-from targetry.ledger.sums import ActivitySums, Period, VisitorSums
+from targetry.ledger.sums import ActivitySums, Period, Segments, VisitorSums
 from targetry.ledger.timeline import Timeline
 
 Row = tuple[Any, ...]
@@ -44,6 +48,9 @@ class LedgerReader(Protocol):
 
     def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
         """Yield the visitors who entered by the current shares, with what they did before."""
+
+    def segments(self, name: str, cap: float | None = None) -> Segments:
+        """Return the sums by the value of a fact of each visitor's first impression."""
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None for a ledger without events."""
@@ -154,4 +161,4 @@ def discard_key(keys: set[Any], key: object) -> bool:
 
 
 def _rows(events: Sequence[LedgerEvent]) -> list[Row]:
-    return [msgspec.structs.astuple(event) for event in validate_events(events)]
+    return [event_row(event) for event in validate_events(events)]

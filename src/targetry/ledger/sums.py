@@ -37,10 +37,13 @@ _COHORTS: Final = (
 # Read from an index of the buyers; its order makes the result independent of that of the events.
 _FULL: Final = f"(units + micros / {MICROS}.0)"
 _AMOUNT: Final = f"min({_FULL}, :cap)"
+_BUYER_SUMS: Final = (
+    f"count(*), total(orders), total(orders * orders), total({_AMOUNT}), total({_AMOUNT} * {_AMOUNT}), "
+    f"total({_AMOUNT} * orders), max({_AMOUNT}), total({_FULL} > :cap), total(max({_FULL} - :cap, 0))"
+)
 _BUYERS: Final = f"""
     SELECT participation.activity_id, experience_id, first_ms / {DAY_MS},
-        count(*), total(orders), total(orders * orders), total({_AMOUNT}), total({_AMOUNT} * {_AMOUNT}),
-        total({_AMOUNT} * orders), max({_AMOUNT}), total({_FULL} > :cap), total(max({_FULL} - :cap, 0))
+        {_BUYER_SUMS}
     FROM participation INDEXED BY buyer LEFT JOIN activity ON activity.id = participation.activity_id
     WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0)
     GROUP BY participation.activity_id, experience_id, first_ms / {DAY_MS}
@@ -75,6 +78,24 @@ _VISITORS: Final = f"""
 _ACTIVITIES: Final = (
     "SELECT activity_id, switched, outside FROM activity_sum WHERE switched > 0 OR outside > 0"
 )
+_SEGMENTED: Final = f"""
+    FROM (
+        SELECT participation.*, first_ms / {DAY_MS} AS day, first_ms >= ifnull(shares_since_ms, 0) AS entered,
+            ifnull(CAST(CASE WHEN json_valid(facts) THEN json_extract(facts, :path) END AS TEXT), '') AS value
+        FROM participation JOIN event ON event.id = first_id
+        LEFT JOIN activity ON activity.id = participation.activity_id
+        WHERE participation.experience_id IS NOT NULL
+    )
+"""
+_SEGMENT_COHORTS: Final = f"""
+    SELECT value, activity_id, experience_id, day, entered, count(*), total({HAS_CONVERTED.format(row="")}),
+        total(orders), total(units), total(micros), total(unusable)
+    {_SEGMENTED} GROUP BY 1, 2, 3, 4, 5
+"""
+_SEGMENT_BUYERS: Final = f"""
+    SELECT value, activity_id, experience_id, day, {_BUYER_SUMS}
+    {_SEGMENTED} WHERE orders > 0 AND entered GROUP BY 1, 2, 3, 4
+"""
 _MAX_COUNT: Final = 2**53
 
 AMOUNT_BINS: Final = 24
@@ -171,6 +192,10 @@ class ActivitySums:
         self.switched = self.outside = 0
 
 
+Segments = dict[str, dict[str, ActivitySums]]
+"""Sums by the value of a fact, empty for visitors without it, and by activity id."""
+
+
 class Period(msgspec.Struct, frozen=True, rename="camel"):
     """Times of a ledger's first and last event (epoch ms), and the number of removed events."""
 
@@ -212,6 +237,37 @@ def read_visitors(connection: sqlite3.Connection, history_ms: int) -> Iterator[V
         sqlite3.Error: The database cannot be read.
     """
     return map(VisitorSums._make, connection.execute(_VISITORS, {"history": history_ms}))
+
+
+def read_segments(connection: sqlite3.Connection, name: str, cap: float | None = None) -> Segments:
+    """Return the sums of visitors by the value of a fact of their first impression.
+
+    Args:
+        connection: A database of the current format.
+        name: Name of the fact.
+        cap: The amount up to which a visitor's revenue counts.
+
+    Raises:
+        sqlite3.Error: The database cannot be read.
+    """
+    values = {"path": f'$."{name}"', "cap": math.inf if cap is None else cap}
+    return build_segments(
+        connection.execute(_SEGMENT_COHORTS, values), connection.execute(_SEGMENT_BUYERS, values)
+    )
+
+
+def build_segments(cohorts: Iterable[Sequence[Any]], buyers: Iterable[Sequence[Any]]) -> Segments:
+    """Return the sums by the value of a fact, built of rows that begin with the value.
+
+    Args:
+        cohorts: As of `build_sums`.
+        buyers: As of `build_sums`.
+    """
+    parts: defaultdict[str, tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
+    for place, rows in enumerate((cohorts, buyers)):
+        for value, *row in rows:
+            parts[value][place].append(row)
+    return {value: build_sums(*rows, (), ()) for value, rows in parts.items()}
 
 
 def _amount_bin(amount: float) -> int:

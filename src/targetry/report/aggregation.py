@@ -5,17 +5,25 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol
 
-import msgspec
-
-from targetry.ledger.event import ActivityDescription, LedgerEvent
-from targetry.ledger.schema import ADD_RECORDED_MS, FIRST_FORMAT, SUMS
+from targetry.ledger.event import ActivityDescription, LedgerEvent, event_row
+from targetry.ledger.schema import ADD_FACTS, ADD_RECORDED_MS, FIRST_FORMAT, SUMS
 from targetry.ledger.sums import ActivitySums, VisitorSums, read_sums, read_visitors
 
 _FIELDS: Final = LedgerEvent.__struct_fields__
 _INSERT: Final = f"INSERT INTO event ({', '.join(_FIELDS)}) VALUES ({', '.join('?' * len(_FIELDS))})"
 _DESCRIBE: Final = "INSERT OR IGNORE INTO activity (id, shares_since_ms) VALUES (?, ?)"
+
+
+class SumsSource(Protocol):
+    """Source of the figures of a report, such as a ledger."""
+
+    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
+        """Return the sums by activity id; a visitor's revenue counts up to `cap` in cohorts."""
+
+    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+        """Yield the visitors who entered by the current shares, with what they did before."""
 
 
 class Aggregate:
@@ -47,9 +55,9 @@ def aggregated(
         activities: Descriptions, whose `shares_since_ms` counts.
     """
     with contextlib.closing(sqlite3.connect("", isolation_level=None)) as connection:
-        for statement in (*FIRST_FORMAT, *ADD_RECORDED_MS, *SUMS):
+        for statement in (*FIRST_FORMAT, *ADD_RECORDED_MS, *SUMS, ADD_FACTS):
             connection.execute(statement)
         connection.execute("BEGIN")
         connection.executemany(_DESCRIBE, [(one.id, one.shares_since_ms) for one in activities])
-        connection.executemany(_INSERT, map(msgspec.structs.astuple, events))
+        connection.executemany(_INSERT, map(event_row, events))
         yield Aggregate(connection)

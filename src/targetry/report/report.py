@@ -10,11 +10,11 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from targetry.errors import OptionError
-from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent, id_sort_key
 from targetry.ledger.schema import DAY_MS
 from targetry.ledger.store import LedgerReader
 from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
-from targetry.report.aggregation import Aggregate, aggregated
+from targetry.report.aggregation import SumsSource, aggregated
 from targetry.report.comparison import Comparison, GuardrailReport, MetricReport, compare
 from targetry.report.inference.bayes import BayesReport, compare_rates
 from targetry.report.inference.split_check import ALARM_BELOW
@@ -31,7 +31,6 @@ from targetry.report.inference.statistics import (
 from targetry.report.inference.visitor_sums import HistoricCohort, add_history, cap_at_percentile
 from targetry.report.looks import cumulate
 from targetry.report.options import ReportOptions
-from targetry.report.ordering import id_sort_key
 from targetry.report.series import AmountBin, SplitLook, amount_bins, split_over_time, verdict_days
 
 _TARGETED: Final = "landing"
@@ -204,7 +203,7 @@ def make_report(
         MissingExtraError: The extra `report` is not installed, and there is something to compute.
     """
     with aggregated(events, activities) as made:
-        return _build_report(made, activities, options, now_ms=now_ms)
+        return build_report(made, activities, options, now_ms=now_ms)
 
 
 def report_on_ledger(
@@ -225,7 +224,7 @@ def report_on_ledger(
     now_ms = int(time.time() * 1000) if now_ms is None else now_ms
     if not reader.has_sums:
         return make_report(reader.events(), activities, options, now_ms=now_ms)
-    return _build_report(reader, activities, options, reader.period(), now_ms=now_ms)
+    return build_report(reader, activities, options, reader.period(), now_ms=now_ms)
 
 
 def without_series(report: Report) -> Report:
@@ -253,14 +252,26 @@ def without_series(report: Report) -> Report:
     )
 
 
-def _build_report(
-    source: LedgerReader | Aggregate,
+def build_report(
+    source: SumsSource,
     activities: Sequence[ActivityDescription],
     options: ReportOptions,
     period: Period | None = None,
     *,
     now_ms: int | None,
 ) -> Report:
+    """Report on the figures of a source.
+
+    Args:
+        source: The source of the figures.
+        activities: Descriptions; of several with one id the last counts.
+        options: The options of the report.
+        period: The period that the events cover.
+        now_ms: The time of the report in epoch milliseconds; None if no event can be later.
+
+    Raises:
+        MissingExtraError: The extra `report` is not installed, and there is something to compute.
+    """
     today = math.inf if now_ms is None else (now_ms + _CLOCK_MS) // DAY_MS
     sums = source.sums(options.cap, amounts=options.amounts)
     caps: Mapping[str, float] = {} if options.cap is None else dict.fromkeys(sums, options.cap)

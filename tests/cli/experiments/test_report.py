@@ -480,3 +480,19 @@ def test_report_shows_only_the_chosen_activities(tmp_path: Path) -> None:
     result = run("-d", tmp_path, "--activity", "3", width=200)
     assert result.exit_code == 2
     assert "there is no activity with the id or name '3'; the ids are: '1', '2'" in result.output
+
+
+def test_report_by_a_fact_has_a_row_for_each_segment(tmp_path: Path) -> None:
+    events = [msgspec.structs.replace(one, facts={"browser": "chrome"}) for one in SPLIT]
+    kept(tmp_path, events, ACTIVITY)
+    table = text_output("-d", tmp_path, "--by", "browser")
+    assert "Hero by browser" in table
+    assert "chrome" in table
+    assert "B 1,000 13.00 % +30.0 %" in " ".join(table.split())
+    assert "p-values are corrected for the number of segments" in table
+    made = json.loads(text_output("-d", tmp_path, "--by", "browser", "-o", "json"))
+    assert made["activities"][0]["visitors"] == 2000
+    (segment,) = made["segments"]["activities"]["1"]
+    assert (segment["value"], segment["visitors"]) == ("chrome", 2000)
+    assert run("-d", tmp_path, "--by", "browser", "-o", "markdown").exit_code == 2
+    assert run("-d", tmp_path, "--by", "country").exit_code == 2

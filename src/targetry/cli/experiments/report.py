@@ -13,12 +13,14 @@ import typer
 
 from targetry.cli.experiments.report_markdown import render_markdown
 from targetry.cli.experiments.report_table import print_report
+from targetry.cli.experiments.segment_table import print_segments
 from targetry.cli.rendering.output import print_json, print_notes
 from targetry.cli.rendering.progress import progress_bar
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import DEFAULT_FOLDER
 from targetry.ledger.location import open_ledger, open_reader
 from targetry.ledger.store import LedgerReader
+from targetry.report.by_segment import report_by_segment
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
 from targetry.report.plot import MAX_ACTIVITIES, MAX_DETAILED, SUFFIXES, write_plot
 from targetry.report.report import Report, report_on_ledger, without_series
@@ -172,6 +174,15 @@ def report(
             show_default=False,
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="NAME",
+            help="Also the figures by a fact that the edge recorded, such as browser.",
+            show_default=False,
+        ),
+    ] = None,
     exit_code: Annotated[
         bool,
         typer.Option(
@@ -189,8 +200,11 @@ def report(
       targetry report
       targetry report --planned 60000 --guardrail revenue:2%
       targetry report --activity 482910 -o json
+      targetry report --by browser
       targetry report --plot rates.png
     """
+    if by is not None and output is ReportOutput.MARKDOWN:
+        raise typer.BadParameter("--by has no form in Markdown; use -o table or -o json")
     options = ReportOptions(
         fixed=fixed,
         confidence=parse_percent(confidence),
@@ -207,19 +221,22 @@ def report(
     )
     with open_upgraded(data if ledger is None else ledger) as reader:
         made = report_on_ledger(reader, options)
-    if activity:
-        chosen = {one.id: one for one in map(made.activity, activity)}
-        made = msgspec.structs.replace(made, activities=tuple(chosen.values()))
+        if activity:
+            chosen = {one.id: one for one in map(made.activity, activity)}
+            made = msgspec.structs.replace(made, activities=tuple(chosen.values()))
+        segments = None if by is None else report_by_segment(reader, by, options, made.activities)
     if plot is not None:
         write_plot(made, plot)
     if not over_time:
         made = without_series(made)
     if output is ReportOutput.JSON:
-        print_json(made)
+        print_json(made if segments is None else {**made.to_dict(), "segments": segments})
     elif output is ReportOutput.MARKDOWN:
         sys.stdout.write(render_markdown(made))
     else:
         print_report(made)
+        if segments is not None:
+            print_segments(made, segments)
     print_notes(_plot_notes(made, plot))
     if exit_code and (status := _status(made)):
         raise typer.Exit(status)

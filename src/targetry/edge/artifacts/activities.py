@@ -6,8 +6,7 @@ from typing import Final
 
 from targetry.device.activities import ArtifactActivity, activities_of, covered_share, text_of
 from targetry.device.ruleset import RuleSet
-from targetry.ledger.event import ActivityDescription, ExperienceDescription
-from targetry.report.ordering import id_sort_key
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, id_sort_key
 
 _SPLIT_TYPE: Final = "ab"
 

@@ -163,6 +163,7 @@ class DeliveryEndpoint:
             locate=self._locate,
             address=None if address is None else address.text,
             is_recorded=self._recorder.is_enabled,
+            segments=self._recorder.segments,
         )
         if address is not None and address.is_invalid:
             result = msgspec.structs.replace(result, ignored_fields=(*result.ignored_fields, FORWARDED))

@@ -17,6 +17,7 @@ from targetry.device.decide import Impression
 from targetry.device.logic.facts import bucketing_id
 from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.artifacts.token_index import UNKNOWN
+from targetry.edge.delivery.segments import SegmentReader
 from targetry.ledger.event import Kind, LedgerEvent
 from targetry.models import (
     DeliveryRequest,
@@ -37,14 +38,16 @@ def delivery_events(
     *,
     session_id: str,
     now_ms: int,
+    segments: SegmentReader | None = None,
 ) -> Sequence[LedgerEvent]:
     """Return the events of a decided request and its executed impressions.
 
-    `now_ms` (epoch milliseconds) is the time of orders outside of notifications.
+    `now_ms` (epoch milliseconds) is the time of orders outside of notifications. `segments` reads
+    the facts of impressions.
     """
     if request.execute is None and request.notifications is None and request.prefetch is None:
         return ()
-    factory = _EventFactory(request, artifact, session_id)
+    factory = _EventFactory(request, artifact, session_id, segments)
     factory.add_impressions(impressions)
     if request.notifications is not None:
         factory.add_notifications(request.notifications)
@@ -53,12 +56,19 @@ def delivery_events(
 
 
 class _EventFactory:
-    def __init__(self, request: DeliveryRequest, artifact: LoadedArtifact, session_id: str) -> None:
+    def __init__(
+        self,
+        request: DeliveryRequest,
+        artifact: LoadedArtifact,
+        session_id: str,
+        segments: SegmentReader | None,
+    ) -> None:
         self.events: list[LedgerEvent] = []
         self._request = request
         self._served = artifact
         self._session_id = session_id
         self._visitor = bucketing_id(request.id)
+        self._facts = None if segments is None else segments.facts(request)
 
     def add_impressions(self, impressions: Iterable[Impression]) -> None:
         """Add the executed impressions; a token at two locations counts at both."""
@@ -132,6 +142,7 @@ class _EventFactory:
                 self._session_id,
                 order_id,
                 order_total,
+                self._facts if kind in ("impression", "display") else None,
             )
         )
 

@@ -27,6 +27,7 @@ from targetry.edge.artifacts.registry import RESPONSE_TOKENS, ArtifactRegistry, 
 from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, Workload, check_workload, encode_bounded
 from targetry.edge.delivery.events import delivery_events
 from targetry.edge.delivery.request_parsing import DeliveryQuery, parse_body, parse_query
+from targetry.edge.delivery.segments import SegmentReader
 from targetry.edge.http.errors import RequestRejected, error_body
 from targetry.geo.location import GeoLocation
 from targetry.geo.lookup import merge, needs_lookup
@@ -93,6 +94,7 @@ def respond(
     locate: AddressLocator | None = None,
     address: str | None = None,
     is_recorded: bool = True,
+    segments: SegmentReader | None = None,
 ) -> DeliveryResult:
     """Decide a request. Never raises.
 
@@ -104,12 +106,13 @@ def respond(
         locate: Returns the location of an IP address.
         address: IP address of the client, used if the request has no `context.geo`.
         is_recorded: Whether the result has events.
+        segments: Reads the facts of impressions.
     """
     query, artifact, request = parsed.query, parsed.artifact, parsed.request
     request.request_id = request.request_id or new_id()
     ensure_visitor_id(request, cluster, new_id)
     if locate is not None:
-        add_location(request, artifact, locate, address)
+        add_location(request, artifact, locate, address, segments)
     decision = decide(
         artifact.rules if request.qa_mode is None else rules_for(artifact.rules, request),
         request,
@@ -134,7 +137,12 @@ def respond(
     events: Sequence[LedgerEvent] = ()
     if is_recorded and request.qa_mode is None:
         events = delivery_events(
-            request, decision.impressions, artifact, session_id=query.session_id, now_ms=now_ms
+            request,
+            decision.impressions,
+            artifact,
+            session_id=query.session_id,
+            now_ms=now_ms,
+            segments=segments,
         )
     is_beacon = request.context is not None and request.context.beacon is True
     telemetry = request.telemetry
@@ -156,14 +164,22 @@ def _rejection(rejected: RequestRejected) -> DeliveryResult:
 
 
 def add_location(
-    request: DeliveryRequest, artifact: LoadedArtifact, locate: AddressLocator, address: str | None
+    request: DeliveryRequest,
+    artifact: LoadedArtifact,
+    locate: AddressLocator,
+    address: str | None,
+    segments: SegmentReader | None = None,
 ) -> None:
-    """Look the location up if the rules use it and the request has no more than an IP address."""
+    """Look the location up if it is used and the request has no more than an IP address.
+
+    Rules use it, or segments that are recorded.
+    """
     context = request.context
     if context is None:
         return
     geo = context.geo if context.geo is not None else Geo(ip_address=address)
-    unknown = needs_lookup(geo, artifact.rules.geo_targeting_enabled)
+    is_recorded = segments is not None and segments.needs_location
+    unknown = needs_lookup(geo, artifact.rules.geo_targeting_enabled or is_recorded)
     if unknown is None:
         return
     location = locate(unknown)

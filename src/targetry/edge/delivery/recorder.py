@@ -10,6 +10,7 @@ from typing import Protocol
 from starlette.concurrency import run_in_threadpool
 
 from targetry.edge.delivery.lost_events import LostEventLog
+from targetry.edge.delivery.segments import SegmentReader
 from targetry.edge.observability.metrics import Metrics
 from targetry.errors import OptionError
 from targetry.ledger.event import LedgerEvent
@@ -27,9 +28,20 @@ class EventSink(Protocol):
 
 
 class EventRecorder:
-    """Records events in the sink of an edge, if the edge has one."""
+    """Records events in the sink of an edge, if the edge has one.
 
-    def __init__(self, recorder: EventSink | None, metrics: Metrics, log: logging.Logger) -> None:
+    Attributes:
+        segments: Reads the facts of impressions, None if none are recorded.
+    """
+
+    def __init__(
+        self,
+        recorder: EventSink | None,
+        metrics: Metrics,
+        log: logging.Logger,
+        segments: SegmentReader | None = None,
+    ) -> None:
+        self.segments = segments
         self._write = _async_record(recorder)
         self._metrics = metrics
         self._losses = LostEventLog(log)

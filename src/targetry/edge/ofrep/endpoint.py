@@ -244,7 +244,9 @@ class OfrepEndpoint:
         target = received.target
         at_ms = int(self._now() * 1000)
         if self._locate is not None:
-            add_location(asked.request, asked.artifact, self._locate, received.address.text)
+            add_location(
+                asked.request, asked.artifact, self._locate, received.address.text, self._recorder.segments
+            )
         if target.key is None:
             return self._all_flags(target, asked, at_ms, received.known_tags)
         try:
@@ -296,6 +298,7 @@ class OfrepEndpoint:
             asked.artifact,
             session_id=asked.subject.session_id or self._new_id(),
             now_ms=outcome.at_ms,
+            segments=self._recorder.segments,
         )
 
     def _all_flags(self, target: OfrepTarget, asked: FlagRequest, at_ms: int, known_tags: str) -> Outcome:

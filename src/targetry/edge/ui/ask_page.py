@@ -191,6 +191,7 @@ class AskPage:
                 cluster=self._cluster,
                 locate=self._locate,
                 is_recorded=is_recorded and self._recorder.is_enabled,
+                segments=self._recorder.segments,
             )
         if result.status >= 400:
             raise RequestRejected(result.status, str(msgspec.json.decode(result.body)["message"]))

@@ -6,7 +6,7 @@ it to a file; DuckDB, Polars and pandas read the stream as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -15,7 +15,7 @@ import msgspec
 from targetry._runtime.lazy_import import importing_extra
 from targetry.errors import OptionError
 from targetry.ledger.database import Progress, no_progress
-from targetry.ledger.event import FirstImpression, LedgerEvent
+from targetry.ledger.event import LedgerEvent, event_row
 from targetry.ledger.schema import DAY_MS
 from targetry.ledger.selection import ALL_EVENTS, EventSelection
 from targetry.ledger.store import LedgerReader
@@ -102,10 +102,9 @@ def _limited(column: Sequence[Any], kind: str) -> Sequence[Any]:
 def _rows(reader: LedgerReader, table: str, selection: EventSelection) -> Iterator[Sequence[Any]]:
     if table == "sums":
         return _sums(reader, selection)
-    found: Iterable[LedgerEvent | FirstImpression] = (
-        reader.events(selection) if table == "events" else reader.exposures(selection)
-    )
-    return map(msgspec.structs.astuple, found)
+    if table == "events":
+        return map(event_row, reader.events(selection))
+    return map(msgspec.structs.astuple, reader.exposures(selection))
 
 
 def _sums(reader: LedgerReader, selection: EventSelection) -> Iterator[Sequence[Any]]:

@@ -33,13 +33,15 @@ _AMOUNT: Final = (
     f"order_total IS NOT NULL AND NOT {_USABLE}"
 )
 _SUMS: Final = ("visitors", "conversions", "orders", "micros", "unusable")
-_HAS_CONVERTED: Final = (
+HAS_CONVERTED: Final = (
     "coalesce(experience_id IS NOT NULL AND greatest(last_click_ms, last_order_ms) >= first_ms, false)"
 )
+"""SQL for whether the visitor of a row of `targetry_participation` has converted."""
+
 _CONTRIBUTION: Final = f"""
     SELECT visitor, activity_id, experience_id, first_ms, first_ms / {DAY_MS} AS day, first_ms >= coalesce(since_ms, 0) AS entered,
-        {_HAS_CONVERTED} AS converted, orders, micros, unusable, switched,
-        NOT {_HAS_CONVERTED} AND (last_click_ms IS NOT NULL OR bound_orders > 0) AS outside
+        {HAS_CONVERTED} AS converted, orders, micros, unusable, switched,
+        NOT {HAS_CONVERTED} AND (last_click_ms IS NOT NULL OR bound_orders > 0) AS outside
     FROM targetry_participation LEFT JOIN targetry_counted USING (activity_id)
 """
 _COHORT_OF_ACTIVITY: Final = f"""

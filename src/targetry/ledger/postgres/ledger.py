@@ -34,7 +34,7 @@ _TYPES: Final = {"timestamp_ms": "bigint", "recorded_ms": "bigint", "order_total
 # In the order of the ids, so that two edges that insert the same events do not wait for each other.
 _INSERT: Final = (
     f"INSERT INTO targetry_event ({', '.join(_FIELDS)}) "
-    f"SELECT {', '.join(_FIELDS)} FROM unnest("
+    f"SELECT {', '.join('facts::jsonb' if name == 'facts' else name for name in _FIELDS)} FROM unnest("
     + ", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in _FIELDS)
     + f') WITH ORDINALITY AS given ({", ".join(_FIELDS)}, place) ORDER BY id COLLATE "C", place '
     "ON CONFLICT (id) DO NOTHING RETURNING id"

@@ -9,11 +9,26 @@ from typing import Any, Final, Self
 
 from targetry.ledger.database import Progress, no_progress
 from targetry.ledger.errors import NoLedgerError
-from targetry.ledger.event import ActivityDescription, ExperienceDescription, FirstImpression, LedgerEvent
+from targetry.ledger.event import (
+    ActivityDescription,
+    ExperienceDescription,
+    FirstImpression,
+    LedgerEvent,
+    event_of_row,
+)
 from targetry.ledger.postgres.connection import connect, ledger_name, translated
 from targetry.ledger.postgres.counting import count_events
-from targetry.ledger.postgres.schema import SUMS_FORMAT, read_format
-from targetry.ledger.postgres.sums import ACTIVITIES, AMOUNTS, BUYERS, COHORTS, IMPRESSIONS, VISITORS
+from targetry.ledger.postgres.schema import FACTS_FORMAT, SUMS_FORMAT, read_format
+from targetry.ledger.postgres.sums import (
+    ACTIVITIES,
+    AMOUNTS,
+    BUYERS,
+    COHORTS,
+    IMPRESSIONS,
+    SEGMENT_BUYERS,
+    SEGMENT_COHORTS,
+    VISITORS,
+)
 from targetry.ledger.postgres.timeline import read_timeline
 from targetry.ledger.schema import MICROS
 from targetry.ledger.selection import (
@@ -22,10 +37,18 @@ from targetry.ledger.selection import (
     event_condition,
     exposure_condition,
 )
-from targetry.ledger.sums import ActivitySums, Period, VisitorSums, add_amounts, build_sums
+from targetry.ledger.sums import (
+    ActivitySums,
+    Period,
+    Segments,
+    VisitorSums,
+    add_amounts,
+    build_segments,
+    build_sums,
+)
 from targetry.ledger.timeline import Timeline
 
-_EVENTS: Final = f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM targetry_event"
+_EVENTS: Final = f"SELECT {', '.join(LedgerEvent.__struct_fields__[:-1])}, {{facts}} FROM targetry_event"
 _EXPOSURES: Final = (
     "SELECT participation.visitor, first_ms, participation.activity_id, participation.experience_id, location "
     "FROM targetry_participation AS participation JOIN targetry_event ON targetry_event.id = first_id"
@@ -44,8 +67,9 @@ class PostgresReader:
         has_sums: Whether the tables hold sums, unlike those of the first format.
     """
 
-    def __init__(self, url: str, connection: Any, *, has_sums: bool) -> None:
-        self.has_sums = has_sums
+    def __init__(self, url: str, connection: Any, version: int) -> None:
+        self.has_sums = version >= SUMS_FORMAT
+        self._format = version
         self._url = url
         self._connection = connection
 
@@ -74,21 +98,22 @@ class PostgresReader:
                         "missing",
                         f"there is no ledger in {ledger_name(url)}: no edge has recorded there; check the address",
                     )
-                has_sums = read_format(connection) >= SUMS_FORMAT
-                if has_sums:
+                version = read_format(connection)
+                if version >= SUMS_FORMAT:
                     _bring_up_to_date(connection, progress)
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 connection.execute("SELECT 1 FROM targetry_ledger").fetchone()  # takes the snapshot
             except BaseException:
                 connection.close()
                 raise
-        return cls(url, connection, has_sums=has_sums)
+        return cls(url, connection, version)
 
     def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:
         """Yield the selected events in the order of their recording. Raises `LedgerError`."""
         condition, parameters = event_condition("targetry_event", selection, "%s")
-        for row in self._rows(f"{_EVENTS} WHERE {condition} ORDER BY seq", parameters):
-            yield LedgerEvent(*row)
+        events = _EVENTS.format(facts="facts::text" if self._format >= FACTS_FORMAT else "NULL")
+        for row in self._rows(f"{events} WHERE {condition} ORDER BY seq", parameters):
+            yield event_of_row(row)
 
     def exposures(self, selection: EventSelection = ALL_EVENTS) -> Iterator[FirstImpression]:
         """Yield the selected first impressions of each visitor and activity, in any order.
@@ -164,6 +189,23 @@ class PostgresReader:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
         return map(VisitorSums._make, self._rows(VISITORS, {"history": history_ms}))
+
+    def segments(self, name: str, cap: float | None = None) -> Segments:
+        """Return the sums by the value of a fact; the time depends on the number of visitors.
+
+        Args:
+            name: Name of the fact, as of `LedgerEvent.facts`.
+            cap: The amount up to which a visitor's revenue counts.
+
+        Raises:
+            LedgerError: The ledger cannot be read, or `has_sums` is False.
+        """
+        if self._format < FACTS_FORMAT:
+            return {}
+        values = {"name": name, "cap": None if cap is None else round(cap * MICROS)}
+        with translated(self._url):
+            run = self._connection.execute
+            return build_segments(run(SEGMENT_COHORTS, values), run(SEGMENT_BUYERS, values))
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None without events. Raises `LedgerError`."""

@@ -11,9 +11,12 @@ from typing import Any, Final
 from targetry.ledger.errors import FOREIGN, LedgerVersionError
 from targetry.ledger.postgres.counting import IS_IMPRESSION
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 SUMS_FORMAT: Final = 2
 """The first format that holds sums."""
+
+FACTS_FORMAT: Final = 3
+"""The first format whose events have facts."""
 
 _LOCK: Final = 0x54524759  # key of the advisory lock
 _LONGEST_MS: Final = 3_600_000  # of a migration, which reads all events
@@ -91,6 +94,7 @@ MIGRATIONS: Final = (
         REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION targetry_queue_removed();
     INSERT INTO targetry_uncounted SELECT seq FROM targetry_event;
     """,
+    "ALTER TABLE targetry_event ADD COLUMN facts jsonb",
 )
 """Statements of each format, from the first one on."""
 

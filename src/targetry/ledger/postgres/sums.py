@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from targetry.ledger.event import MAX_ORDER_TOTAL
+from targetry.ledger.postgres.counting import HAS_CONVERTED
 from targetry.ledger.schema import DAY_MS, MICROS
 from targetry.ledger.sums import AMOUNT_BINS
 
@@ -21,8 +22,7 @@ _ENTERED_BUYERS: Final = """
 """
 
 # Sums of numerics are exact, so they do not depend on the order of the rows.
-BUYERS: Final = f"""
-    SELECT activity_id, experience_id, first_ms / {DAY_MS},
+_BUYER_SUMS: Final = """
         count(*), sum(orders)::float8, sum(orders * orders)::float8,
         sum(least(micros, %(cap)s::numeric))::float8 / 1e6,
         (sum(least(micros, %(cap)s::numeric) * least(micros, %(cap)s::numeric)) / 1e12)::float8,
@@ -30,6 +30,9 @@ BUYERS: Final = f"""
         max(least(micros, %(cap)s::numeric))::float8 / 1e6,
         count(*) FILTER (WHERE micros > %(cap)s::numeric),
         coalesce(sum(micros - %(cap)s::numeric) FILTER (WHERE micros > %(cap)s::numeric), 0)::float8 / 1e6
+"""
+BUYERS: Final = f"""
+    SELECT activity_id, experience_id, first_ms / {DAY_MS}, {_BUYER_SUMS}
     {_ENTERED_BUYERS} GROUP BY 1, 2, 3
 """
 """Query for the sums of the buyers of each cohort; `cap` is in micros, NULL for none."""
@@ -60,6 +63,28 @@ VISITORS: Final = f"""
     WHERE experience_id IS NOT NULL AND first_ms >= coalesce(since_ms, 0)
 """
 """Query for the visitors of each activity, with what they did in a period before."""
+
+_SEGMENTED: Final = f"""
+    FROM (
+        SELECT own.*, first_ms / {DAY_MS} AS day, first_ms >= coalesce(since_ms, 0) AS entered,
+            coalesce(facts ->> %(name)s, '') AS value
+        FROM targetry_participation AS own JOIN targetry_event ON targetry_event.id = first_id
+        LEFT JOIN targetry_counted ON targetry_counted.activity_id = own.activity_id
+        WHERE own.experience_id IS NOT NULL
+    ) AS one
+"""
+SEGMENT_COHORTS: Final = f"""
+    SELECT value, activity_id, experience_id, day, entered::int, count(*), count(*) FILTER (WHERE {HAS_CONVERTED}),
+        sum(orders), div(sum(micros), {MICROS}), mod(sum(micros), {MICROS}), sum(unusable)
+    {_SEGMENTED} GROUP BY 1, 2, 3, 4, 5
+"""
+"""Query for the sums of each cohort by the value of the fact `name`, which comes first."""
+
+SEGMENT_BUYERS: Final = f"""
+    SELECT value, activity_id, experience_id, day, {_BUYER_SUMS}
+    {_SEGMENTED} WHERE orders > 0 AND entered GROUP BY 1, 2, 3, 4
+"""
+"""Query for the sums of the buyers of each cohort by the value of the fact `name`."""
 
 ACTIVITIES: Final = "SELECT activity_id, switched, outside FROM targetry_activity_sum"
 """Query for the visitors of each activity who switched or are outside."""

@@ -1,0 +1,137 @@
+"""Report by segment: the figures of each value of a fact that an edge recorded.
+
+Segments are looked at to explain a result, not to decide by: the p-values of an activity are
+corrected for the number of its segments and experiences, and there are no verdicts. Figures are
+not adjusted by the visitors' history, and a cap that depends on the data does not apply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from targetry.errors import OptionError
+from targetry.ledger.event import ActivityDescription, ExperienceDescription
+from targetry.ledger.store import LedgerReader
+from targetry.ledger.sums import ActivitySums, VisitorSums
+from targetry.report.inference.multiple_comparisons import benjamini_hochberg
+from targetry.report.options import ReportOptions
+from targetry.report.report import ActivityReport, ExperienceReport, build_report
+
+_NAME: Final = re.compile(r"[\w.-]{1,200}")
+
+
+class SegmentFigures(msgspec.Struct, frozen=True, rename="camel"):
+    """Figures of an experience in one segment, of the primary metric.
+
+    `visitors` are those since the shares last changed. `lift` is the relative difference to the
+    control in this segment; it, its interval and its p-value are None for the control and while a
+    group has too few converters or buyers.
+    """
+
+    id: str
+    name: str | None
+    visitors: int
+    mean: float | None
+    lift: float | None = None
+    lift_interval: tuple[float, float] | None = None
+    p_value: float | None = None
+
+
+class ActivitySegment(msgspec.Struct, frozen=True, rename="camel"):
+    """Figures of an activity in one segment; `value` is None for visitors without the fact."""
+
+    value: str | None
+    visitors: int
+    experiences: tuple[SegmentFigures, ...]
+
+
+class SegmentReport(msgspec.Struct, frozen=True, rename="camel"):
+    """Segments of each activity by its id, the largest first."""
+
+    by: str
+    activities: dict[str, tuple[ActivitySegment, ...]]
+
+
+def report_by_segment(
+    reader: LedgerReader, by: str, options: ReportOptions, activities: Sequence[ActivityReport]
+) -> SegmentReport:
+    """Report on the segments of activities.
+
+    Args:
+        reader: The ledger.
+        by: Name of the fact, such as `browser`.
+        options: The options of the report.
+        activities: The activities, as of `report_on_ledger`.
+
+    Raises:
+        OptionError: No event has the fact, or its name is wrong.
+        LedgerError: The ledger cannot be read.
+        MissingExtraError: The extra `report` is not installed.
+    """
+    sums = reader.segments(by, options.cap) if _NAME.fullmatch(by) and reader.has_sums else {}
+    if not sums.keys() - {""}:
+        raise OptionError("by", f"no impression has the fact {by!r}; record it by targetry edge --segment")
+    plain = msgspec.structs.replace(
+        options, over_time=False, amounts=False, guardrails=(), cuped=None, cap_percentile=None
+    )
+    described = [_description(one) for one in activities]
+    found: dict[str, list[ActivitySegment]] = {one.id: [] for one in activities}
+    for value, of_value in sums.items():
+        chosen = {key: one for key, one in of_value.items() if key in found}
+        for activity in build_report(_SegmentSums(chosen), described, plain, now_ms=None).activities:
+            if activity.compared:
+                figures = tuple(_figures(one, options.metric) for one in activity.experiences)
+                found[activity.id].append(ActivitySegment(value or None, activity.compared, figures))
+    return SegmentReport(by, {key: _corrected(rows) for key, rows in found.items() if rows})
+
+
+class _SegmentSums:
+    """Sums of a segment, whose visitors are not read one by one."""
+
+    def __init__(self, sums: dict[str, ActivitySums]) -> None:
+        self._sums = sums
+
+    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
+        return self._sums
+
+    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+        return iter(())
+
+
+def _description(activity: ActivityReport) -> ActivityDescription:
+    experiences = tuple(ExperienceDescription(one.id, one.name, one.share) for one in activity.experiences)
+    return ActivityDescription(
+        activity.id, activity.name, activity.type, experiences, activity.shares_since_ms
+    )
+
+
+def _figures(one: ExperienceReport, name: str) -> SegmentFigures:
+    metric = one.metrics.get(name)
+    if metric is None:
+        return SegmentFigures(one.id, one.name, 0, None)
+    lift = metric.lift
+    if lift is None:
+        return SegmentFigures(one.id, one.name, metric.n, metric.mean)
+    interval = None if lift.interval is None else (lift.interval.low, lift.interval.high)
+    return SegmentFigures(one.id, one.name, metric.n, metric.mean, lift.value, interval, lift.p_value)
+
+
+def _corrected(segments: Sequence[ActivitySegment]) -> tuple[ActivitySegment, ...]:
+    """Return the segments in the order of their size, with corrected p-values."""
+    p_values = [one.p_value for part in segments for one in part.experiences if one.p_value is not None]
+    corrected = iter(benjamini_hochberg(p_values))
+    made = [
+        msgspec.structs.replace(
+            part,
+            experiences=tuple(
+                one if one.p_value is None else msgspec.structs.replace(one, p_value=next(corrected))
+                for one in part.experiences
+            ),
+        )
+        for part in segments
+    ]
+    return tuple(sorted(made, key=lambda part: (-part.visitors, part.value or "")))

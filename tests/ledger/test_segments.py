@@ -1,0 +1,153 @@
+"""Facts of events, and sums by their values."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from support.ledger import event, run_sql
+from targetry.errors import OptionError
+from targetry.ledger.database import FILE_NAME
+from targetry.ledger.event import LedgerEvent
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.schema import FORMAT
+from targetry.ledger.sums import Segments
+from targetry.report.aggregation import aggregated
+
+KINDS = ("impression", "display", "click", "order")
+BROWSERS = ({"browser": "chrome", "mbox.plan": "pro"}, {"browser": "fire\u00e4fox"}, None)
+
+
+def drawn() -> list[LedgerEvent]:
+    """Return events of 60 visitors, whose facts change after the first impression."""
+    return [
+        event(
+            f"{n:03}",
+            KINDS[n // 60 % 4],
+            f"v{n % 60}",
+            86_400_000 * (n % 3) + n,
+            activity_id="" if n // 60 % 4 == 3 else str(n % 2),
+            experience_id=str(n % 60 % 4 // 2),
+            order_total=n / 3 if n // 60 % 4 == 3 else None,
+            facts=BROWSERS[n % 3] if n < 60 else {"browser": "later"},
+        )
+        for n in range(240)
+    ]
+
+
+def by_value(events: list[LedgerEvent], name: str) -> Segments:
+    """Return the sums of the events of each value's visitors."""
+    first: dict[str, str] = {}
+    for one in events:
+        if one.kind in ("impression", "display"):
+            first.setdefault(one.visitor, (one.facts or {}).get(name, ""))
+    parts: defaultdict[str, list[LedgerEvent]] = defaultdict(list)
+    for one in events:
+        parts[first[one.visitor]].append(one)
+    found = {}
+    for value, of_value in parts.items():
+        with aggregated(of_value, ()) as made:
+            found[value] = made.sums(50.0)
+    return found
+
+
+def cohorts(segments: Segments) -> Any:
+    return {
+        (value, activity, experience, day): pytest.approx(msgspec.structs.astuple(cohort))
+        for value, sums in segments.items()
+        for activity, count in sums.items()
+        for experience, one in count.experiences.items()
+        for day, cohort in one.cohorts.items()
+    }
+
+
+def plain(segments: Segments) -> Any:
+    return {
+        key: tuple(map(float, msgspec.structs.astuple(cohort)))
+        for key, cohort in (
+            ((value, activity, experience, day), cohort)
+            for value, sums in segments.items()
+            for activity, count in sums.items()
+            for experience, one in count.experiences.items()
+            for day, cohort in one.cohorts.items()
+        )
+    }
+
+
+@pytest.mark.parametrize("name", ["browser", "mbox.plan"])
+def test_sums_by_a_fact_are_those_of_its_visitors(tmp_path: Path, name: str) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record(drawn())
+        assert [one.facts for one in ledger.events()] == [one.facts for one in drawn()]
+        with ledger.reader() as reader:
+            assert plain(reader.segments(name, 50.0)) == cohorts(by_value(drawn(), name))
+
+
+def test_ledger_without_facts_has_one_segment_of_unknown_visitors(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event("a")])
+        with ledger.reader() as reader:
+            assert list(reader.segments("browser")) == [""]
+
+
+WRONG = {
+    "a value with NUL": {"browser": "a\x00"},
+    "a long value": {"browser": "a" * 101},
+    "a value that is no text": {"browser": 7},
+    "a name of odd characters": {'a"b': "c"},
+    "too many facts": {f"n{n}": "" for n in range(11)},
+}
+
+
+@pytest.mark.parametrize("facts", WRONG.values(), ids=WRONG)
+def test_wrong_facts_are_refused_at_the_door(tmp_path: Path, facts: Any) -> None:
+    with (
+        Ledger.open(tmp_path, sync="NORMAL") as ledger,
+        pytest.raises(OptionError, match=r"events\[0\]\.facts"),
+    ):
+        ledger.record([event("a", facts=facts)])
+
+
+def test_facts_that_are_no_json_are_left_out(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event("a"), event("b", visitor="bob"), event("c", visitor="eve")])
+        run_sql(tmp_path, "UPDATE event SET facts = '{' WHERE id = 'a'")
+        run_sql(tmp_path, "UPDATE event SET facts = x'ff' WHERE id = 'b'")
+        run_sql(tmp_path, """UPDATE event SET facts = '{"browser": 7}' WHERE id = 'c'""")
+        assert [one.facts for one in ledger.events()] == [None, None, None]
+        with ledger.reader() as reader:
+            assert set(reader.segments("browser")) == {"", "7"}
+
+
+def test_file_of_the_third_format_gets_facts_and_keeps_its_sums(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event("a")])
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("ALTER TABLE event DROP COLUMN facts")
+        connection.execute("PRAGMA user_version = 3")
+    connection.close()
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event("b", visitor="bob", facts={"browser": "chrome"})])
+        with ledger.reader() as reader:
+            assert reader.sums()["1"].experiences["0"].visitors == 2
+            assert set(reader.segments("browser")) == {"", "chrome"}
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
+    connection.close()
+
+
+def test_file_of_the_third_format_is_read_without_an_upgrade(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event("a")])
+        reading = ledger.reader
+        run_sql(tmp_path, "ALTER TABLE event DROP COLUMN facts")
+        run_sql(tmp_path, "PRAGMA user_version = 3")
+        with reading() as reader:
+            assert reader.has_sums
+            assert [one.id for one in reader.events()] == ["a"]
+            assert reader.segments("browser") == {}

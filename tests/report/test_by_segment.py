@@ -1,0 +1,76 @@
+"""Reports by segment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from support.ledger import ACTIVITY, outcome
+from targetry.errors import OptionError
+from targetry.ledger.event import LedgerEvent
+from targetry.ledger.ledger import Ledger
+from targetry.report.by_segment import SegmentReport, report_by_segment
+from targetry.report.options import ReportOptions
+from targetry.report.report import report_on_ledger
+
+pytest.importorskip("scipy")
+
+
+def of_browser(browser: str | None, events: list[LedgerEvent]) -> list[LedgerEvent]:
+    """Return the events under ids and visitors of their own."""
+    return [
+        msgspec.structs.replace(
+            one,
+            id=f"{browser}-{one.id}",
+            visitor=f"{browser}-{one.visitor}",
+            facts={"browser": browser} if browser and one.kind == "impression" else None,
+        )
+        for one in events
+    ]
+
+
+EVENTS = [
+    *of_browser("chrome", [*outcome("0", 1000, 100), *outcome("1", 1000, 180)]),
+    *of_browser("firefox", [*outcome("0", 500, 50), *outcome("1", 500, 50)]),
+    *of_browser(None, [*outcome("0", 10, 1), *outcome("1", 10, 1)]),
+]
+
+
+def made(folder: Path, options: ReportOptions = ReportOptions(), by: str = "browser") -> SegmentReport:  # noqa: B008
+    with Ledger.open(folder, sync="NORMAL") as ledger:
+        ledger.describe([ACTIVITY], now_ms=1000)
+        ledger.record(EVENTS)
+        with ledger.reader() as reader:
+            return report_by_segment(reader, by, options, report_on_ledger(reader, options).activities)
+
+
+def test_segments_have_figures_of_their_own_the_largest_first(tmp_path: Path) -> None:
+    segments = made(tmp_path).activities["1"]
+    assert [(one.value, one.visitors) for one in segments] == [
+        ("chrome", 2000),
+        ("firefox", 1000),
+        (None, 20),
+    ]
+    control, other = segments[0].experiences
+    assert (control.mean, control.lift) == (0.1, None)
+    assert other.mean == pytest.approx(0.18)
+    assert other.lift == pytest.approx(0.8)
+    assert segments[2].experiences[1].lift is None
+
+
+def test_p_values_are_corrected_for_the_number_of_segments(tmp_path: Path) -> None:
+    segments = made(tmp_path, ReportOptions(fixed=True)).activities["1"]
+    alone = made(tmp_path, ReportOptions(fixed=True)).activities["1"][0]
+    p_values = [one.experiences[1].p_value for one in segments]
+    assert alone.experiences[1].p_value == p_values[0]
+    assert p_values[0] is not None
+    assert p_values[0] < 1e-5
+    assert p_values[1] == pytest.approx(1.0)
+
+
+def test_fact_that_was_not_recorded_is_an_option_error(tmp_path: Path) -> None:
+    for name in ("country", 'a"b'):
+        with pytest.raises(OptionError, match=r"by: no impression has the fact .* targetry edge --segment"):
+            made(tmp_path, by=name)
