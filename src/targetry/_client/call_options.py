@@ -157,8 +157,10 @@ def _add_rest(offer: CallSettings, call: str, given: Mapping[str, Any]) -> None:
     if callback is not None and not is_false(callback) and not callable(callback):
         raise OptionError("callback", "must be callable", MESSAGES["INVALID_CALLBACK"])
     for name, value in given.items():
-        if name == "request" or (value is None and name in _KNOWN):
+        if value is None and name in _KNOWN:
             continue
+        if name == "request" or (name == "session_id" and value is offer.session_id):
+            continue  # checked before
         if (check := _CHECKS.get(name)) is None:
             _warn_ignored(call, name, value)
         elif is_given(value):
