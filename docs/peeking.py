@@ -58,13 +58,12 @@ def example(looks: Looks) -> int:
 
 
 def draw(looks: Looks, theme: str) -> None:
-    """Write the picture in a theme."""
+    """Write both pictures in a theme."""
     ground, ink, line = THEMES[theme]
-    days, chosen = np.arange(1, DAYS + 1), example(looks)
     style = {
         "svg.fonttype": "path",
         "svg.hashsalt": "targetry",
-        "font.size": 10,
+        "font.size": 12,
         "text.color": ink,
         "axes.labelcolor": ink,
         "xtick.color": ink,
@@ -73,49 +72,54 @@ def draw(looks: Looks, theme: str) -> None:
         "axes.facecolor": ground,
     }
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(10, 3.6), layout="constrained", facecolor=ground)
-        one, all_tests = figure.subplots(1, 2)
-        difference = 100 * looks.differences[chosen]
-        for half, color, name in (
-            (looks.sequence, SEQUENCE, "confidence sequence"),
-            (looks.fixed, FIXED, "interval for one look"),
-        ):
-            width = 100 * half[chosen]
-            one.fill_between(
-                days, difference - width, difference + width, color=color, alpha=0.22, label=name
-            )
-        one.plot(days, difference, color=ink, linewidth=1.6)
-        one.axhline(0, color=ink, linewidth=0.8, linestyle="--")
-        wrong = days[np.abs(looks.differences[chosen]) > looks.fixed[chosen]]
-        one.plot(wrong, np.full(len(wrong), 0.0), "x", color=FIXED, markersize=7, label="false alarm")
-        one.set_ylim(-4, 4)
-        one.set_title("One test of two equal experiences", loc="left", weight="bold")
-        one.set_ylabel("difference, percentage points")
-        all_tests.plot(
-            days, 100 * alarms(looks, looks.fixed), color=FIXED, linewidth=2, label="intervals for one look"
-        )
-        all_tests.plot(
-            days,
-            100 * alarms(looks, looks.sequence),
-            color=SEQUENCE,
-            linewidth=2,
-            label="confidence sequence",
-        )
-        all_tests.axhline(100 * ALPHA, color=ink, linewidth=0.8, linestyle="--")
-        all_tests.set_ylim(0, None)
-        all_tests.set_title(f"{TESTS:,} such tests, looked at every day", loc="left", weight="bold")
-        all_tests.set_ylabel("stopped by a false alarm, %")
-        for axes in (one, all_tests):
+        for name, fill in (("one-test", draw_one_test), ("all-tests", draw_all_tests)):
+            figure = Figure(figsize=(7, 3.6), layout="constrained", facecolor=ground)
+            axes = figure.subplots()
+            fill(axes, looks, ink)
             axes.set_xlim(1, DAYS)
             axes.set_xlabel("day")
             axes.grid(color=line, linewidth=0.6)
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False, loc="best", labelcolor=ink)
-        figure.savefig(PICTURES / f"peeking-{theme}.svg", metadata={"Date": None}, facecolor=ground)
+            path = PICTURES / f"peeking-{name}-{theme}.svg"
+            figure.savefig(path, metadata={"Date": None}, facecolor=ground)
+
+
+def draw_one_test(axes: Any, looks: Looks, ink: str) -> None:
+    """Draw the difference in a test after each day, with both intervals."""
+    days, chosen = np.arange(1, DAYS + 1), example(looks)
+    difference = 100 * looks.differences[chosen]
+    for half, color, name in (
+        (looks.sequence, SEQUENCE, "confidence sequence"),
+        (looks.fixed, FIXED, "interval for one look"),
+    ):
+        width = 100 * half[chosen]
+        axes.fill_between(days, difference - width, difference + width, color=color, alpha=0.22, label=name)
+    axes.plot(days, difference, color=ink, linewidth=1.6)
+    axes.axhline(0, color=ink, linewidth=0.8, linestyle="--")
+    wrong = days[np.abs(looks.differences[chosen]) > looks.fixed[chosen]]
+    axes.plot(wrong, np.zeros(len(wrong)), "x", color=FIXED, markersize=8, label="false alarm")
+    axes.set_ylim(-4, 4)
+    axes.set_title("One test of two equal experiences", loc="left", weight="bold")
+    axes.set_ylabel("difference, points")
+
+
+def draw_all_tests(axes: Any, looks: Looks, ink: str) -> None:
+    """Draw the part of the tests that a false alarm has stopped up to each day."""
+    days = np.arange(1, DAYS + 1)
+    for half, color, name in (
+        (looks.fixed, FIXED, "intervals for one look"),
+        (looks.sequence, SEQUENCE, "confidence sequence"),
+    ):
+        axes.plot(days, 100 * alarms(looks, half), color=color, linewidth=2, label=name)
+    axes.axhline(100 * ALPHA, color=ink, linewidth=0.8, linestyle="--")
+    axes.set_ylim(0, None)
+    axes.set_title(f"{TESTS:,} such tests, looked at every day", loc="left", weight="bold")
+    axes.set_ylabel("stopped by a false alarm, %")
 
 
 def main() -> None:
-    """Draw the picture in both themes, and print the part of the false alarms."""
+    """Draw the pictures in both themes, and print the part of the false alarms."""
     looks = simulate()
     for theme in THEMES:
         draw(looks, theme)

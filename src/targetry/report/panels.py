@@ -27,6 +27,7 @@ PALETTE: Final = ("#64748b", "#3b82f6", "#10a37f", "#f59e0b", "#a855f7", "#ef444
 _MOST_LINES: Final = 8
 _MOST_BANDS: Final = 3  # bands of more lines hide each other
 _MOST_POINTS: Final = 120
+_LEAST_BARS: Final = 6
 _MOST_BARS: Final = 16
 _MAX_CHARACTERS: Final = 40
 _TICKS: Final = 4
@@ -171,11 +172,13 @@ def _amounts(activity: ActivityReport, report: Report) -> Panel | None:
     edges = sorted(
         {math.log10(end) for _, one in counted for bar in one.amounts or () for end in (bar.low, bar.high)}
     )
-    if not edges or sum(bar.buyers for _, one in counted for bar in one.amounts or ()) < 2:
+    buyers = [sum(bar.buyers for bar in one.amounts or ()) for _, one in counted]
+    if sum(buyers) < 2:
         return None
+    most = max(_LEAST_BARS, min(_MOST_BARS, round(2 * min(buyers) ** (1 / 3))))
     fine = min(math.log10(bar.high / bar.low) for _, one in counted for bar in one.amounts or ())
     width = fine * next(
-        n for n in (1, 2, 3, 4, 6, 8, 12, 24, 48, 96, 1e9) if edges[-1] - edges[0] <= n * fine * _MOST_BARS
+        n for n in (1, 2, 3, 4, 6, 8, 12, 24, 48, 96, 1e9) if edges[-1] - edges[0] <= n * fine * most
     )
     first = math.floor(edges[0] / width + 1e-6)
     bars = math.ceil(edges[-1] / width - 1e-6) - first
@@ -185,9 +188,8 @@ def _amounts(activity: ActivityReport, report: Report) -> Panel | None:
         for bar in one.amounts or ():
             middle = (math.log10(bar.low) + math.log10(bar.high)) / 2
             heights[math.floor(middle / width) - first] += bar.buyers
-        buyers = sum(heights)
         xs = [width * (first + n) for number in range(bars) for n in (number, number + 1)]
-        ys = [count / buyers for count in heights for _ in range(2)]
+        ys = [count / sum(heights) for count in heights for _ in range(2)]
         ends = (xs[0], *xs, xs[-1]), (0.0, *ys, 0.0)
         lines.append(PanelLine(position, shorten_name(one.label), *ends))
     high = max(y for one in lines for y in one.ys)
