@@ -188,6 +188,8 @@ def use_command(folder: Path) -> None:
         ["demo", "--visitors", "100"],
         ["report", *data, "--plot", plot],
         ["report", *data, "-o", "json"],
+        ["report", *data, "--cuped", "7", "--bayes"],
+        ["aa", "--activities", "10", "--visitors", "200"],
         ["edge", "--help"],
         ["activities", "init", str(folder)],
         ["activities", "check", "--strict", str(folder / "activities")],
