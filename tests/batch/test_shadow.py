@@ -153,3 +153,11 @@ def test_command_exits_with_two_below_the_wanted_share(tmp_path: Path) -> None:
     printed = run(*base, width=160).stdout
     assert "Differences" in printed
     assert "rule 0 decides before rule 1" in printed
+
+
+@pytest.mark.parametrize("text", ["", "{"], ids=["empty", "damaged"])
+def test_command_takes_a_log_without_requests_as_an_error(tmp_path: Path, text: str) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(text)
+    done = run("shadow", log, "-a", write_artifact(tmp_path, DOCUMENT))
+    assert (done.exit_code, "has no request that can be compared" in done.stderr) == (1, True)

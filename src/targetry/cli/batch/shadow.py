@@ -17,6 +17,7 @@ from targetry.cli.batch.arguments import (
 )
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
 from targetry.cli.rendering.output import print_json, print_notes
+from targetry.errors import OptionError
 
 
 def shadow(
@@ -53,6 +54,9 @@ def shadow(
         limit = percent("--at-least", at_least)
         text, code = read_artifact_text(artifact, client, organization_id)
         found = compare(log, text, client=code, examples=examples)
+        if not found.locations:
+            reasons = "".join(f"; {one}" for one in found.errors)
+            raise OptionError("log", f"{log} has no request that can be compared{reasons}")
     if output is ReportFormat.JSON:
         print_json({**msgspec.to_builtins(found), "agreed_share": found.agreed_share})
     else:
