@@ -54,8 +54,8 @@ def reason(location: LocationExplanation, server: list[Given], device: list[Give
             f"rule {one.position} decides before rule {rule.position}" for one in location.matched
         )
     facts = list(_false_facts(rule.condition)) if rule.verdict is Verdict.CONDITION else []
-    told = f": {', '.join(facts[:_MOST_FACTS])}" if facts else ""
-    return f"rule {rule.position}: {rule.reason}{told}"
+    listed = f": {', '.join(facts[:_MOST_FACTS])}" if facts else ""
+    return f"rule {rule.position}: {rule.reason}{listed}"
 
 
 def _given(rule: RuleExplanation) -> Given:
