@@ -478,8 +478,9 @@ def test_report_is_readable_with_all_unusual_rows(odd: tuple[Path, TestClient]) 
         insert_row(folder, name, **fields)
     run_sql(
         folder,
-        "INSERT INTO event SELECT NULL, CAST(x'ff80' AS TEXT), kind, CAST(x'ff' AS TEXT), "
-        "CAST(x'ffc0' AS TEXT), experience_id, location, token, timestamp_ms, session_id, NULL, NULL, NULL FROM event "
+        "INSERT INTO event (id, kind, visitor, activity_id, experience_id, location, token, timestamp_ms, session_id) "
+        "SELECT CAST(x'ff80' AS TEXT), kind, CAST(x'ff' AS TEXT), "
+        "CAST(x'ffc0' AS TEXT), experience_id, location, token, timestamp_ms, session_id FROM event "
         "WHERE id = 'i'",
     )
     assert_readable(client)
