@@ -1,24 +1,32 @@
 """Tables of visitors: the columnar engine, `decide` and `get_offers`, by turns in one process.
 
     scripts/bench batch [--quick | --rounds N]
+    scripts/bench batch --rows 10000000
 
 The program prints a table with a goal for each line and exits with 1 if one is missed. Times are
-processor time, the best of all rounds; ratios compare within one round.
+processor time, the best of all rounds; ratios compare within one round. With `--rows` it measures
+the memory of a run over so many rows of Parquet, instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pyarrow import parquet
 
+from memory import resident_mb
 from targetry import TargetClient
-from targetry.batch import ArtifactComparison, Decider
+from targetry.batch import ArtifactComparison, Decider, write
 from targetry.batch.engine.buckets import VisitorBuckets
 from targetry.device.decide import decide
 from targetry.device.logic.allocation import bucket
@@ -223,13 +231,79 @@ def one_by_one(batch: Any, activities: list[str]) -> Callable[[], int]:
     return run
 
 
+def to_parquet(source: Path, folder: Path) -> Callable[[], int]:
+    """Return a call that decides a file into another one, with a column for each mbox."""
+
+    def run() -> int:
+        written = write(
+            str(source),
+            folder / "decided.parquet",
+            document(AUDIENCES),
+            client=CLIENT,
+            mboxes=MBOXES,
+            layout="wide",
+            outputs=("activity_id", "experience_id", "rule_key"),
+            keep="*",
+        )
+        return written.rows_written
+
+    return run
+
+
+def copied(source: Path, folder: Path) -> Callable[[], int]:
+    """Return a call that copies the columns of a file into another one."""
+
+    def run() -> int:
+        file = parquet.ParquetFile(source, memory_map=True)
+        with parquet.ParquetWriter(folder / "copy.parquet", file.schema_arrow, compression="zstd") as out:
+            for batch in file.iter_batches(65_536):
+                out.write_batch(batch)
+        return int(file.metadata.num_rows)
+
+    return run
+
+
+def make_file(path: Path) -> None:
+    """Write a million visits."""
+    parts = [table(50_000, seed=seed) for seed in range(4)]
+    with parquet.ParquetWriter(path, parts[0].schema) as out:
+        for part in parts * 5:
+            out.write_batch(part)
+
+
+def memory(rows: int) -> bool:
+    """Print the memory of a run over files of a million rows; return whether it is bounded."""
+    million = 1_000_000
+    with tempfile.TemporaryDirectory() as name:
+        first = Path(name, "0.parquet")
+        maker = multiprocessing.get_context("spawn").Process(target=make_file, args=(first,))
+        maker.start()
+        maker.join()
+        for number in range(1, -(-rows // million)):
+            os.link(first, Path(name, f"{number}.parquet"))
+        decider = Decider(document(AUDIENCES), client=CLIENT, mboxes=MBOXES)
+        used: list[float] = []
+        done, started = 0, time.process_time()
+        for batch in decider.stream(f"{name}/*.parquet"):
+            done += batch.num_rows // len(MBOXES)
+            if done >= (len(used) + 1) * million:
+                used.append(resident_mb())
+        took = time.process_time() - started
+    print(f"{done:,} rows of {len(MBOXES)} mboxes: {took:.1f} s of processor time")
+    print("MB after each million:", *(f"{one:.0f}" for one in used))
+    return max(used) <= 300 and used[-1] <= 1.1 * used[0]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="three rounds")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rows", type=int, help="measure memory over so many rows of Parquet")
     chosen = parser.parse_args()
+    if chosen.rows:
+        sys.exit(not memory(chosen.rows))
     timer = Timer(3 if chosen.quick else chosen.rounds)
     failed = False
 
@@ -306,6 +380,17 @@ def main() -> None:
         return int(batch.num_rows)
 
     line("comparison / one decision", timer.ratio(compare, run)[0], 1.3, at_most=True)
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = folder / "visits.parquet"
+        parquet.write_table(pa.table(batch), source)
+        ratio = timer.ratio(to_parquet(source, folder), copied(source, folder))[0]
+    line("Parquet to Parquet / a copy of its columns", ratio, 2.5, at_most=True)
+
+    by_row = Decider(rules, client=CLIENT, mboxes=MBOXES, exact=True)
+    ratio = timer.ratio(columnar(by_row, few), run)[0]
+    print(f"  {'row by row / table':58} {ratio:8.2f}")
     sys.exit(failed)
 
 

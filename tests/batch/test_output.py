@@ -348,3 +348,9 @@ def test_damaged_file_is_an_error(tmp_path: Path) -> None:
         path.write_bytes(b"{ damaged")
         with pytest.raises(OptionError, match="source"):
             decide(path, SPLIT, client=CLIENT, mboxes=["hero"]).read_all()
+
+
+def test_parquet_has_large_row_groups_whatever_the_size_of_batches(tmp_path: Path) -> None:
+    write(table(40_000), tmp_path / "out.parquet", SPLIT, client=CLIENT, mboxes=["hero"], layout="wide")
+    file = pa.parquet.ParquetFile(tmp_path / "out.parquet")
+    assert (file.num_row_groups, file.metadata.num_rows) == (1, 40_000)

@@ -21,6 +21,7 @@ from targetry.errors import OptionError
 Progress = Callable[[int, int | None], object]
 """Called after each batch with the rows decided so far, and their number if it is known."""
 
+_ROW_GROUP: Final = 65_536  # rows of Parquet that are written together, or more
 FORMATS: Final = (".parquet", ".arrow", ".csv", ".jsonl")
 
 
@@ -129,8 +130,21 @@ def _parquet(path: Path, schema: Any) -> Iterator[Put]:
     with importing():
         from pyarrow import parquet
 
+    held: list[Any] = []
+
+    def put(batch: Any) -> None:
+        held.append(batch)
+        if sum(one.num_rows for one in held) >= _ROW_GROUP:
+            flush()
+
+    def flush() -> None:
+        writer.write_table(pa.Table.from_batches(held, schema))
+        held.clear()
+
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        yield writer.write_batch
+        yield put
+        if held:
+            flush()
 
 
 @contextmanager
