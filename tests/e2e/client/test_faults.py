@@ -290,7 +290,7 @@ def test_endpoint_down_until_the_queue_is_full(on_device: Connect, target: Targe
     assert stats.accepted == 200
     assert stats.pending <= 20
     target.on(DELIVERY, offers)
-    assert client.flush()
+    assert client.flush(3 * LATE_S)  # the longest wait for a retry is 30 seconds
     stats = client.client.stats().notifications
     assert stats.sent + stats.dropped["queue_full"] == 200
     processed = [one["id"] for one in target.notifications]
