@@ -31,8 +31,13 @@ USES = {
     ),
     "command": ("typer", "from targetry.cli import main; main()", "cli"),
     "command edge": (
-        "jinja2",
+        "prometheus_client",
         "import sys; sys.argv = ['targetry', 'edge']; from targetry.cli import main; main()",
+        "edge",
+    ),
+    "pages of the edge": (
+        "jinja2",
+        "from targetry.edge.ui.templates import PageTemplates; PageTemplates()",
         "edge",
     ),
     "report": ("scipy", SCIPY_REPORT, "report"),
