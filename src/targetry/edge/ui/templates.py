@@ -13,7 +13,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 from starlette.responses import Response
 
-from targetry._runtime.lazy_import import importing
+from targetry._runtime.lazy_import import importing_extra
 from targetry.edge.ui.report_charts import rate_bars, time_charts
 from targetry.humanize.figures import (
     describe_removal,
@@ -43,7 +43,7 @@ class PageTemplates:
     """Templates of the pages; texts are escaped and truncated."""
 
     def __init__(self) -> None:
-        with importing():  # an edge without visitors of its pages does not need the package
+        with importing_extra("edge"):  # an edge without visitors of its pages does not need the package
             from jinja2 import Environment, PackageLoader, StrictUndefined
 
         made = Environment(
