@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,21 @@ from targetry.cli.app import app
 def run(*arguments: str | Path, width: int = 100, stdin: bytes | None = None, **environment: str) -> Result:
     """Run `targetry` with its output in a pipe."""
     env = {"COLUMNS": str(width), "NO_COLOR": None, "FORCE_COLOR": None, **environment}
-    return CliRunner(env=env).invoke(app, [str(argument) for argument in arguments], input=stdin)
+    with _kept_logging():
+        return CliRunner(env=env).invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+@contextmanager
+def _kept_logging() -> Iterator[None]:
+    """Restore the handlers that `targetry edge` replaces: its own write to a closed stream."""
+    loggers = [logging.getLogger(name) for name in ("targetry.edge", "uvicorn.error")]
+    before = [(one, one.handlers, one.propagate, one.level) for one in loggers]
+    try:
+        yield
+    finally:
+        for logger, handlers, propagate, level in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
 
 
 def text_output(*arguments: str | Path, width: int = 100) -> str:
