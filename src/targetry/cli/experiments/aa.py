@@ -14,7 +14,13 @@ from rich.text import Text
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.cli.experiments.power import parse_shares
-from targetry.cli.experiments.report import LedgerActivity, LedgerLocation, open_upgraded, parse_percent
+from targetry.cli.experiments.report import (
+    LedgerActivity,
+    LedgerLocation,
+    LedgerOfActivity,
+    open_upgraded,
+    parse_percent,
+)
 from targetry.cli.inputs.artifact_source import read_text
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.cli.rendering.progress import progress_bar
@@ -67,16 +73,7 @@ def aa(
             show_default=False,
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            "-d",
-            metavar="DIR",
-            help="A ledger that has the outcomes; needs --activity.",
-            show_default=False,
-        ),
-    ] = None,
+    data: LedgerOfActivity = None,
     ledger: LedgerLocation = None,
     activity: LedgerActivity = None,
     shares: Annotated[

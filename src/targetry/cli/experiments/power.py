@@ -12,6 +12,7 @@ from rich.text import Text
 from targetry.cli.experiments.report import (
     LedgerActivity,
     LedgerLocation,
+    LedgerOfActivity,
     open_upgraded,
     parse_percent,
     plot_path,
@@ -58,16 +59,7 @@ def power(
             "--deviation", metavar="NUMBER", help="The standard deviation for --mean.", show_default=False
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            "-d",
-            metavar="DIR",
-            help="A ledger that has the baseline and the daily visitors; needs --activity.",
-            show_default=False,
-        ),
-    ] = None,
+    data: LedgerOfActivity = None,
     ledger: LedgerLocation = None,
     activity: LedgerActivity = None,
     metric: Annotated[

@@ -32,6 +32,24 @@ BROKEN_SPLIT: Final = 4
 """Exit status for a split that differs from the shares."""
 
 
+LedgerFolder = Annotated[
+    Path,
+    typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
+]
+
+
+LedgerOfActivity = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="DIR",
+        help="A ledger with the results so far; needs --activity.",
+        show_default=False,
+    ),
+]
+
+
 LedgerLocation = Annotated[
     str | None,
     typer.Option(
@@ -84,10 +102,7 @@ def _guardrail(text: str) -> Guardrail:
 
 
 def report(
-    data: Annotated[
-        Path,
-        typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
-    ] = DEFAULT_FOLDER,
+    data: LedgerFolder = DEFAULT_FOLDER,
     ledger: LedgerLocation = None,
     output: Annotated[
         ReportOutput, typer.Option("--output", "-o", help="Output format.")

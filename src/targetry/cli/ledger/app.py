@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from targetry.cli.experiments.report import LedgerFolder
 from targetry.cli.ledger.export import export_command
 from targetry.cli.rendering.output import console
 from targetry.cli.rendering.progress import progress_bar
@@ -40,10 +40,7 @@ def _ledger() -> None:
 
 @ledger.command("prune")
 def prune_command(
-    data: Annotated[
-        Path,
-        typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
-    ] = DEFAULT_FOLDER,
+    data: LedgerFolder = DEFAULT_FOLDER,
     keep_days: Annotated[
         float | None,
         typer.Option("--keep-days", metavar="N", help="Remove events older than N days.", show_default=False),

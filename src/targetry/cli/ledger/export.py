@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from targetry._runtime.lazy_import import importing_extra
-from targetry.cli.experiments.report import LedgerLocation, open_upgraded
+from targetry.cli.experiments.report import LedgerFolder, LedgerLocation, open_upgraded
 from targetry.cli.rendering.output import console
 from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import pluralize
@@ -54,10 +54,7 @@ def export_command(
             show_default=False,
         ),
     ],
-    data: Annotated[
-        Path,
-        typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
-    ] = DEFAULT_FOLDER,
+    data: LedgerFolder = DEFAULT_FOLDER,
     ledger: LedgerLocation = None,
     table: Annotated[
         ExportedTable,
