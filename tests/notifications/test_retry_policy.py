@@ -138,6 +138,14 @@ def test_skip_backoff_ends_a_backoff_after_a_wait_of_the_server() -> None:
     assert one.wait(100.0) == 0
 
 
+@pytest.mark.parametrize("asked", [0.0, 2.0])
+def test_skip_backoff_shortens_a_backoff_to_the_wait_of_the_server(asked: float) -> None:
+    one = RetryState(RetryPolicy(suspect_after=1, first_wait_s=30.0), iter([1.0, 0.0]).__next__)
+    one.failed(0.0, 0.0, retry_after_s=asked)
+    one.skip_backoff()
+    assert one.wait(0.0) == asked
+
+
 def test_ten_retries_are_paid_for_and_the_next_waits_for_a_second() -> None:
     one = retry_state()
     for _ in range(10):

@@ -63,8 +63,8 @@ class RetryState:
         self._denials = 0
         self._resume_at = float("-inf")
         self._repeat_at = float("-inf")
-        # A server asked for the wait, or it follows a 401, 403 or 404.
-        self._is_asked = False
+        # End of a wait that a server asked for, or that follows a 401, 403 or 404.
+        self._asked_until = float("-inf")
         self._failed_at = float("-inf")
         self._budget = TokenBucket(
             policy.budget, per_success=policy.budget_per_success, per_s=policy.budget_per_s
@@ -94,7 +94,7 @@ class RetryState:
         if started < self._failed_at:
             return  # the failure is newer
         self._failures = self._denials = 0
-        self._resume_at = float("-inf")
+        self._resume_at = self._asked_until = float("-inf")
 
     def failed(self, started: float, now: float, retry_after_s: float | None = None) -> None:
         """Record a failure that may pass; `retry_after_s` is the wait that the server asks for."""
@@ -121,13 +121,12 @@ class RetryState:
         self._pause(now, jitter_down_s(bound, _DENIED_JITTER, self._random()), is_asked=True)
 
     def skip_backoff(self) -> None:
-        """End the wait unless a server asked for it."""
-        if not self._is_asked:
-            self._resume_at = self._repeat_at = float("-inf")
+        """End the wait, but for what a server asked for."""
+        self._resume_at = self._asked_until
+        self._repeat_at = float("-inf")
 
     def _pause(self, now: float, seconds: float, *, is_asked: bool = False) -> None:
         self._failed_at = now
-        if now >= self._resume_at:
-            self._is_asked = False
-        self._is_asked = self._is_asked or is_asked
         self._resume_at = max(self._resume_at, now + seconds)
+        if is_asked:
+            self._asked_until = max(self._asked_until, now + seconds)
