@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 from targetry._runtime.lazy_import import importing_extra
+from targetry._runtime.sync_primitives import OneShotEvent
 
 with importing_extra("openfeature"):
     from openfeature.evaluation_context import EvaluationContext
@@ -117,7 +117,7 @@ class TargetProvider(AbstractProvider):
         self._evaluator: FlagEvaluator | None = None
         self._subscriptions: list[str] = []
         self._rules: RuleSet | None = None
-        self._has_rules = threading.Event()
+        self._has_rules = OneShotEvent()
         self._is_waiting = False  # whether the first rules are to be announced
         self._dropped = 0
 
@@ -146,7 +146,7 @@ class TargetProvider(AbstractProvider):
         """
         if self._client is not None:
             self.shutdown()
-        self._has_rules.clear()
+        self._has_rules = OneShotEvent()
         self._is_waiting = False
         try:
             client = self._given or self._create()

@@ -78,7 +78,7 @@ class OneShotEvent:
 
 
 class Semaphore:
-    """Counting semaphore."""
+    """Counting semaphore; as a context manager it waits for a permit without limit."""
 
     __slots__ = ("_free", "_waiting")
 
@@ -95,6 +95,12 @@ class Semaphore:
         self._free.append(None)
         if self._waiting:
             _wake_one(self._waiting)
+
+    def __enter__(self) -> None:
+        self.acquire(threading.TIMEOUT_MAX)
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def _take(self) -> bool:
         try:

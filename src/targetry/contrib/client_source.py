@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from targetry._client.async_client import AsyncTargetClient
 from targetry._client.options import ClientOptions, client_settings
 from targetry._client.sync_client import TargetClient
 from targetry._runtime.forks import register_fork_handler
+from targetry._runtime.sync_primitives import Semaphore
 from targetry.errors import OptionError
 from targetry.models import DecisioningMethod
 from targetry.models.scalars import type_name
@@ -41,7 +41,7 @@ class ClientSource:
     def __init__(self, given: ClientInput, settings: WebSettings, *, asynchronous: bool) -> None:
         self._settings = settings
         self._asynchronous = asynchronous
-        self._lock = threading.Lock()
+        self._turn = Semaphore(1)
         self._own: TargetClient | AsyncTargetClient | None = None
         self._options: Mapping[str, Any] | None = None
         self.visits: Visits | None = None
@@ -67,7 +67,7 @@ class ClientSource:
             ArtifactError: An artifact among the client's options cannot be used.
             MissingExtraError: An asynchronous client needs the extra `async`.
         """
-        with self._lock:
+        with self._turn:
             if self.visits is None:
                 assert self._options is not None
                 if self._asynchronous:
@@ -79,7 +79,7 @@ class ClientSource:
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Close the client if it was made here; a later request makes another."""
-        with self._lock:
+        with self._turn:
             own, self._own = self._own, None
             if own is None:
                 return
@@ -90,8 +90,8 @@ class ClientSource:
             asyncio.run(own.aclose(timeout_s))
 
     def after_fork(self) -> None:
-        """Make the lock again in a child: another thread may have held it."""
-        self._lock = threading.Lock()
+        """Free the turn in a child: another thread may have had it."""
+        self._turn = Semaphore(1)
 
 
 def _check_kind(client: TargetClient | AsyncTargetClient, asynchronous: bool) -> None:
