@@ -137,6 +137,12 @@ def test_damaged_lines_are_counted() -> None:
     assert found.errors[0].startswith("line 1: ")
 
 
+def test_differences_without_examples_have_their_counts() -> None:
+    found = shadow([line(option=tokens(1, 1))] * 2, DOCUMENT, client=CLIENT, examples=0)
+    (difference,) = found.differences
+    assert (difference.lines, difference.examples, difference.reasons) == (2, [], [])
+
+
 def test_missing_file_is_an_error() -> None:
     with pytest.raises(OptionError, match="log"):
         shadow("nope.jsonl", DOCUMENT, client=CLIENT)

@@ -6,7 +6,6 @@ Each line of the log is a JSON object with `time`, `request` and `response`, as 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -21,18 +20,17 @@ from targetry.device.decide import Match, OnDeviceDecision, decide
 from targetry.device.logic.javascript import to_text
 from targetry.device.personalize import Template
 from targetry.device.ruleset import CompiledRule, RuleSet
-from targetry.models import ConstraintError, Option
+from targetry.models import Option
 from targetry.models.recorded import (
     RecordedRequest,
     RequestedLocation,
     decode_recorded,
     requested_locations,
 )
+from targetry.models.recorded_tally import UNREADABLE, LogTally
 
 Outcome = Literal["agreed", "other_experience", "only_server", "only_device", "unknown", "remote"]
 OUTCOMES: Final = ("agreed", "other_experience", "only_server", "only_device", "unknown", "remote")
-
-_MOST_ERRORS: Final = 5  # whose texts are kept
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -145,38 +143,28 @@ class _Run:
     def __init__(self, rules: RuleSet, client: str, examples: int) -> None:
         self._rules = rules
         self._client = client
-        self._examples = examples
         self._known = _Known(rules)
-        self._lines = self._bad = 0
-        self._errors: list[str] = []
-        self._outcomes: dict[str, Counter[str]] = {}
-        self._differences: dict[_Pair, list[int]] = {}
+        self._tally = LogTally[_Pair](examples)
         self._reasons: dict[_Pair, dict[str, None]] = {}
-        self._counts: Counter[_Pair] = Counter()
 
     def add(self, number: int, line: bytes | str) -> None:
         """Compare one line."""
         if not line.strip():
             return
-        self._lines += 1
+        self._tally.lines += 1
         try:
             logged = decode_recorded(line)
             found = list(self._compared(logged))
-        except (msgspec.MsgspecError, ConstraintError, ValueError, OverflowError) as error:
-            self._bad += 1
-            if len(self._errors) < _MOST_ERRORS:
-                self._errors.append(f"line {number}: {error}")
+        except UNREADABLE as error:
+            self._tally.note_unreadable(number, error)
             return
         for position, (location, server, device, is_remote) in enumerate(found):
             outcome = _outcome(server, device, is_remote)
-            self._outcomes.setdefault(location, Counter())[outcome] += 1
+            self._tally.count(location, outcome)
             if outcome in ("other_experience", "only_server", "only_device"):
-                key = location, outcome, server.given, device.given
-                self._counts[key] += 1
-                places = self._differences.setdefault(key, [])
-                if len(places) < self._examples:
-                    places.append(number)
-                    self._reasons.setdefault(key, {})[self._reason(logged, position, key)] = None
+                pair = location, outcome, server.given, device.given
+                if self._tally.count_difference(pair, number):
+                    self._reasons.setdefault(pair, {})[self._reason(logged, position, pair)] = None
 
     def _compared(self, logged: RecordedRequest) -> Iterator[tuple[str, _Answer, _Answer, bool]]:
         request, response = logged.read()
@@ -215,16 +203,14 @@ class _Run:
         """Return the agreement."""
         locations = [
             ShadowLocation(name, *(counts[outcome] for outcome in OUTCOMES))
-            for name, counts in self._outcomes.items()
+            for name, counts in self._tally.outcomes.items()
         ]
         differences = [
-            Difference(
-                location, outcome, server, device, count, self._differences[pair], list(self._reasons[pair])
-            )
-            for pair, count in self._counts.most_common()
-            for location, outcome, server, device in (pair,)
+            Difference(*pair, count, examples, list(self._reasons.get(pair, ())))
+            for pair, count, examples in self._tally.differences()
         ]
-        return Shadow(self._lines, self._bad, self._errors, locations, differences)
+        tally = self._tally
+        return Shadow(tally.lines, tally.lines_with_error, tally.errors, locations, differences)
 
 
 class _Known:

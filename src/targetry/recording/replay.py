@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,15 +11,15 @@ import msgspec
 
 from targetry._runtime.files import read_lines
 from targetry.device.logic.javascript import to_text
-from targetry.models import ConstraintError, DeliveryRequest, DeliveryResponse, Option
+from targetry.models import DeliveryRequest, DeliveryResponse, Option
 from targetry.models.recorded import decode_recorded, requested_locations
+from targetry.models.recorded_tally import UNREADABLE, LogTally
 from targetry.recording.answers import AnswerError, Answers
 
 ReplayOutcome = Literal["same", "content", "experience", "gained", "lost"]
 REPLAY_OUTCOMES: Final = ("same", "content", "experience", "gained", "lost")
 
 _PROGRESS_LINES: Final = 50
-_MOST_ERRORS: Final = 5  # whose texts are kept
 
 Experiences = tuple[tuple[str, str], ...]
 """Activities and experiences of an answer, by its response tokens."""
@@ -139,25 +138,20 @@ class _Run:
     def __init__(self, answers: Answers, baseline: Answers | None, examples: int) -> None:
         self._answers = answers
         self._baseline = baseline
-        self._examples = examples
-        self._lines = self._skipped = self._bad = self._failed = 0
-        self._errors: list[str] = []
-        self._outcomes: dict[str, Counter[str]] = {}
-        self._places: dict[_Pair, list[int]] = {}
-        self._counts: Counter[_Pair] = Counter()
+        self._skipped = self._failed = 0
+        self._tally = LogTally[_Pair](examples)
 
     def add(self, number: int, line: bytes | str) -> None:
         """Answer and compare one line."""
         if not line.strip():
             return
-        self._lines += 1
+        self._tally.lines += 1
         try:
             recorded = decode_recorded(line)
             request, before = recorded.read()
             time_ms = recorded.time_ms
-        except (msgspec.MsgspecError, ConstraintError, ValueError, OverflowError) as error:
-            self._bad += 1
-            self._note(number, error)
+        except UNREADABLE as error:
+            self._tally.note_unreadable(number, error)
             return
         if recorded.hashed and self._baseline is None:
             self._skipped += 1
@@ -169,13 +163,9 @@ class _Run:
             after = self._answers.answer(request, client=client, time_ms=time_ms)
         except AnswerError as error:
             self._failed += 1
-            self._note(number, error)
+            self._tally.note(number, error)
             return
         self._compare(number, request, before, after)
-
-    def _note(self, number: int, error: Exception) -> None:
-        if len(self._errors) < _MOST_ERRORS:
-            self._errors.append(f"line {number}: {error}")
 
     def _compare(
         self, number: int, request: DeliveryRequest, before: DeliveryResponse, after: DeliveryResponse
@@ -183,25 +173,29 @@ class _Run:
         for location in requested_locations(request):
             old, new = _given(location.options(before)), _given(location.options(after))
             outcome = _outcome(old, new)
-            self._outcomes.setdefault(location.label, Counter())[outcome] += 1
+            self._tally.count(location.label, outcome)
             if outcome != "same":
-                key = location.label, outcome, _experiences(old), _experiences(new)
-                self._counts[key] += 1
-                places = self._places.setdefault(key, [])
-                if len(places) < self._examples:
-                    places.append(number)
+                pair = location.label, outcome, _experiences(old), _experiences(new)
+                self._tally.count_difference(pair, number)
 
     def result(self) -> Replay:
         """Return the differences."""
+        tally = self._tally
         locations = [
             ReplayLocation(name, *(counts[outcome] for outcome in REPLAY_OUTCOMES))
-            for name, counts in self._outcomes.items()
+            for name, counts in tally.outcomes.items()
         ]
         differences = [
-            ReplayDifference(*key, count, self._places[key]) for key, count in self._counts.most_common()
+            ReplayDifference(*pair, count, examples) for pair, count, examples in tally.differences()
         ]
         return Replay(
-            self._lines, self._skipped, self._bad, self._failed, self._errors, locations, differences
+            tally.lines,
+            self._skipped,
+            tally.lines_with_error,
+            self._failed,
+            tally.errors,
+            locations,
+            differences,
         )
 
 
