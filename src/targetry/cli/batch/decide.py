@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from targetry.cli.batch.arguments import ArtifactFile, BatchArguments, Table, progress, with_batch_arguments
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
-from targetry.cli.rendering.output import print_json, print_notes
+from targetry.cli.rendering.output import TableFile, print_json, print_notes
 
 
 @with_batch_arguments
 def decide(
     table: Table,
     arguments: BatchArguments,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help="File to write: .parquet, .arrow, .csv or .jsonl.",
-            show_default=False,
-        ),
-    ],
+    out: TableFile,
     artifact: ArtifactFile = None,
     wide: Annotated[bool, typer.Option("--wide", help="A column for each location, not a row.")] = False,
     write: Annotated[

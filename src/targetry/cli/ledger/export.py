@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.cli.experiments.report import LedgerFolder, LedgerLocation, open_upgraded
-from targetry.cli.rendering.output import console
+from targetry.cli.rendering.output import TableFile, console
 from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import pluralize
 from targetry.ledger.ledger import DEFAULT_FOLDER
@@ -45,15 +44,7 @@ def _epoch_ms(text: str | None) -> int | None:
 
 
 def export_command(
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help="File to write: .parquet, .arrow, .csv or .jsonl.",
-            show_default=False,
-        ),
-    ],
+    out: TableFile,
     data: LedgerFolder = DEFAULT_FOLDER,
     ledger: LedgerLocation = None,
     table: Annotated[

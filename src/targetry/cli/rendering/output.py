@@ -6,9 +6,11 @@ import json
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -27,6 +29,17 @@ class TableOrJson(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+TableFile = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help="File to write: .parquet, .arrow, .csv or .jsonl.",
+        show_default=False,
+    ),
+]
 
 
 def console(*, stderr: bool = False) -> Console:
