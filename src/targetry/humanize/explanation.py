@@ -39,8 +39,9 @@ def describe_experience(values: Mapping[str, Any]) -> str:
     Args:
         values: Meta of a rule, or response tokens of an option; without names the result is empty.
     """
-    names = (values.get(f"{word}.name", values.get(f"{word}.id")) for word in ("activity", "experience"))
-    return " › ".join(str(name) for name in names if name is not None)
+    activity = values.get("activity.name", values.get("activity.id"))
+    experience = values.get("experience.name", values.get("experience.id"))
+    return " › ".join([str(name) for name in (activity, experience) if name is not None])
 
 
 def describe_reason(rule: RuleExplanation) -> str:

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -31,7 +32,13 @@ from targetry.edge.ui.report_cache import CachedReport, ReportCache
 from targetry.edge.ui.request_copies import Copy, copies_of, curl_command
 from targetry.edge.ui.request_history import HistoryEntry, RequestHistory
 from targetry.edge.ui.request_summary import RequestFilter, RequestSummary
-from targetry.edge.ui.request_view import request_view, summarize_request, unexplained_summary
+from targetry.edge.ui.request_view import (
+    could_be_admitted,
+    experience_names,
+    request_view,
+    summarize_request,
+    unexplained_summary,
+)
 from targetry.edge.ui.templates import HEADERS, templates
 from targetry.errors import MissingExtraError
 from targetry.ledger.errors import LedgerError
@@ -94,6 +101,7 @@ class Dashboard:
         self._report_cache = report_cache
         self._longest_s = longest_s
         self._artifacts: weakref.WeakKeyDictionary[LoadedArtifact, ArtifactView] = weakref.WeakKeyDictionary()
+        self._names: weakref.WeakKeyDictionary[LoadedArtifact, str] = weakref.WeakKeyDictionary()
         self._detailed: list[HistoryEntry] = []
         self._lock = threading.Lock()
 
@@ -225,11 +233,17 @@ class Dashboard:
                 entry.summary = entry.summary or summarize_request(entry)
 
     def _find(self, entries: list[HistoryEntry], wanted: RequestFilter) -> _Found:
-        """Return the first requests that the filter admits; each is summarized once."""
+        """Return the first requests that the filter admits.
+
+        Each request is summarized once, and only if its ids, places and texts do not rule it out.
+        """
         found: list[tuple[HistoryEntry, RequestSummary]] = []
         until, unsearched = time.monotonic() + self._longest_s, 0
+        is_named = cache(lambda artifact: wanted.admits_text((self._experience_names(artifact),)))
         for entry in entries:
             if not wanted.admits_status(entry.status):
+                continue
+            if entry.summary is None and not could_be_admitted(entry, wanted, is_named):
                 continue
             if entry.summary is None and time.monotonic() <= until:
                 entry.summary = summarize_request(entry)
@@ -245,6 +259,12 @@ class Dashboard:
                 return _Found(found, found[-1][0].number, unsearched)
             found.append((entry, summary))
         return _Found(found, None, unsearched)
+
+    def _experience_names(self, artifact: LoadedArtifact) -> str:
+        names = self._names.get(artifact)
+        if names is None:
+            names = self._names[artifact] = experience_names(artifact)
+        return names
 
     def _detail(self, entry: HistoryEntry, url: str) -> str:
         """Return the page of a request; the last explanations stay stored."""

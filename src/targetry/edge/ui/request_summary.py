@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Final
 from urllib.parse import urlencode
@@ -89,8 +89,19 @@ class RequestFilter(msgspec.Struct, frozen=True):
     def admits(self, summary: RequestSummary) -> bool:
         """Return whether a request whose status is admitted is shown."""
         return (
-            (not self.visitor or self.visitor == summary.visitor or self.visitor in summary.ids)
-            and (not self.mbox or self.mbox in summary.places)
+            self.admits_visitor(summary.visitor, summary.ids)
+            and self.admits_place(summary.places)
             and (not self.activity or self.activity in summary.activities)
-            and (not self.q or self.q.lower() in summary.text)
+            and self.admits_text((summary.text,))
         )
+
+    def admits_visitor(self, visitor: str, ids: list[str]) -> bool:
+        return not self.visitor or self.visitor == visitor or self.visitor in ids
+
+    def admits_place(self, places: list[str]) -> bool:
+        return not self.mbox or self.mbox in places
+
+    def admits_text(self, parts: Iterable[str]) -> bool:
+        """Return whether the text is in one of the parts."""
+        wanted = self.q.lower()
+        return not wanted or any(wanted in part.lower() for part in parts)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from targetry.device.activities import activities_of
 from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.condition_tree import ConditionNode
 from targetry.device.explain.explanation import (
@@ -28,7 +30,7 @@ from targetry.device.qa_mode import rules_for
 from targetry.device.ruleset import RuleSet
 from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.ui.request_history import HistoryEntry
-from targetry.edge.ui.request_summary import LocationResult, RequestSummary
+from targetry.edge.ui.request_summary import LocationResult, RequestFilter, RequestSummary
 from targetry.humanize.explanation import (
     condition_parts,
     describe_experience,
@@ -126,9 +128,37 @@ def summarize_request(entry: HistoryEntry) -> RequestSummary:
         _notifications_of(request),
         _note_of(entry),
         _flag_of(entry),
-        list(dict.fromkeys([*map(_place, locations), *filter(None, map(_name, reported))])),
+        _place_names(locations, request),
         list(dict.fromkeys(one for one in (*shown, *attributed) if one)),
     )
+
+
+def experience_names(artifact: LoadedArtifact) -> str:
+    """Return the names of an artifact's experiences as summaries have them, one a line."""
+    metas = (placed.rule.meta for one in activities_of(artifact.rules) for placed in one.rules)
+    return "\n".join(dict.fromkeys(map(_experience, metas))).lower()
+
+
+def could_be_admitted(
+    entry: HistoryEntry, wanted: RequestFilter, is_named: Callable[[LoadedArtifact], bool]
+) -> bool:
+    """Return False if the summary of a request cannot pass a filter, without deciding the request.
+
+    `is_named` returns whether the filter's text is in the `experience_names` of an artifact.
+    """
+    artifact, request = entry.rules(), entry.request
+    if request is None or artifact is None:
+        return True
+    visitor, ids = bucketing_id(request.id), _ids_of(request)
+    if not wanted.admits_visitor(visitor, ids):
+        return False
+    places = _places_of(request)
+    if not wanted.admits_place(_place_names(places, request)):
+        return False
+    if is_named(artifact):
+        return True
+    sent, flag, note = _notifications_of(request), _flag_of(entry), _note_of(entry)
+    return wanted.admits_text((visitor, *ids, *map(_title, places), *sent, *flag, note))
 
 
 def unexplained_summary(entry: HistoryEntry, note: str) -> RequestSummary:
@@ -271,6 +301,30 @@ def _location(location: LocationExplanation, rules: RuleSet, budget: _LineBudget
     )
 
 
+class _Place(NamedTuple):
+    """Requested location; the fields are those of `LocationMatches`."""
+
+    type: str
+    name: str | None
+
+
+def _places_of(request: DeliveryRequest) -> list[_Place]:
+    """Return the requested locations."""
+    places = []
+    for one in (request.execute, request.prefetch):
+        if one is not None:
+            places += [_Place("mbox", mbox.name) for mbox in one.mboxes or ()]
+            places += [_Place("pageLoad", None)] if one.page_load is not None else []
+    views = request.prefetch.views if request.prefetch is not None else None
+    return [*places, *(_Place("view", view.name or None) for view in views or ())]
+
+
+def _place_names(places: Sequence[_Place | LocationMatches], request: DeliveryRequest) -> list[str]:
+    """Return the names of requested locations, and of those that notifications report."""
+    reported = [name for name in map(_name, request.notifications or ()) if name]
+    return list(dict.fromkeys([*map(_place, places), *reported]))
+
+
 _Matched = LocationExplanation | LocationMatches
 
 
@@ -278,11 +332,11 @@ def _given(location: _Matched) -> list[str]:
     return list(dict.fromkeys(_experience(rule.meta) for rule in location.matched))[:_LOCATIONS]
 
 
-def _place(location: _Matched) -> str:
+def _place(location: _Matched | _Place) -> str:
     return location.type if location.type == "pageLoad" else location.name or ""
 
 
-def _title(location: _Matched) -> str:
+def _title(location: _Matched | _Place) -> str:
     if location.type == "view":
         return "every view" if location.name is None else f"view {location.name}"
     return _place(location)
