@@ -33,7 +33,9 @@ from targetry.report.looks import cumulate
 from targetry.report.options import ReportOptions
 from targetry.report.series import AmountBin, SplitLook, amount_bins, split_over_time, verdict_days
 
-_TARGETED: Final = "landing"
+TARGETED: Final = "landing"
+"""Type of an activity that compares nothing: its experiences have audiences of their own."""
+
 _RECENT_DAYS: Final = 14
 _CLOCK_MS: Final = 3_600_000  # by which the clocks of edges are allowed to differ
 _DEFAULTS: Final = ReportOptions()
@@ -308,7 +310,7 @@ def _activity(
     activity: ActivityDescription, count: ActivitySums, options: ReportOptions, today: float
 ) -> ActivityReport:
     rows = list(_rows(activity, count))
-    is_compared = activity.type != _TARGETED
+    is_compared = activity.type != TARGETED
     cohorts = [one.cohorts for _, one in rows]
     totals = cumulate(cohorts)
     split, looks = _split(rows, totals, options)

@@ -489,10 +489,38 @@ def test_report_by_a_fact_has_a_row_for_each_segment(tmp_path: Path) -> None:
     assert "Hero by browser" in table
     assert "chrome" in table
     assert "B 1,000 13.00 % +30.0 %" in " ".join(table.split())
-    assert "p-values are corrected for the number of segments" in table
+    assert "p-values are corrected for their number" in " ".join(table.split())
     made = json.loads(text_output("-d", tmp_path, "--by", "browser", "-o", "json"))
     assert made["activities"][0]["visitors"] == 2000
     (segment,) = made["segments"]["activities"]["1"]
     assert (segment["value"], segment["visitors"]) == ("chrome", 2000)
-    assert run("-d", tmp_path, "--by", "browser", "-o", "markdown").exit_code == 2
     assert run("-d", tmp_path, "--by", "country").exit_code == 2
+
+
+def test_segments_have_a_table_in_markdown_and_their_notes(tmp_path: Path) -> None:
+    events = [
+        msgspec.structs.replace(
+            one, id=f"{name}-{one.id}", visitor=f"{name}-{one.visitor}", facts={"browser": name}
+        )
+        for name, lost in (("chrome", 0), ("fire|fox", 400))
+        for one in (*outcome("0", 1000, 100), *outcome("1", 1000 - lost, 130 + lost // 4))
+    ]
+    kept(tmp_path, events, ACTIVITY)
+    text = text_output("-d", tmp_path, "--by", "browser", "-o", "markdown", "--fixed")
+    heading, _, table = text.partition("\n### Hero by browser\n\n")
+    assert heading.startswith("### Hero\n")
+    assert table.startswith("| browser | Experience | Visitors | Conversion | Lift | p-value |\n| --- |")
+    assert "| chrome | A | 1,000 | 10.00 % | control |  |\n|  | B | 1,000 | 13.00 % | +30.0 % (+" in table
+    assert "| fire\\|fox | A |" in table
+    plain = table.replace("\\", "")
+    assert "the split of fire|fox differs from the shares (p-value < 0.0001), so its figures" in plain
+    assert "the lifts of B differ between segments by more than chance (Cochran's Q" in plain
+    assert "p-values are corrected for their number" in plain
+
+
+def test_markdown_has_the_days_and_the_chances(tmp_path: Path) -> None:
+    kept(tmp_path, SPLIT, ACTIVITY)
+    text = text_output("-d", tmp_path, "-o", "markdown", "--over-time", "--bayes")
+    assert "| Day | Experience | Visitors | Conversion | Lift | p-value |\n" in text
+    assert "| 1970-01-01 | B | 1,000 | 13.00 % | +30.0 % (" in text
+    assert "B: 98\\.2 % chance to beat the control" in text

@@ -23,6 +23,7 @@ from targetry.report.inference.estimates import (
     ratio_estimate,
 )
 from targetry.report.inference.fieller import difference_in_errors
+from targetry.report.inference.heterogeneity import heterogeneity
 from targetry.report.inference.multiple_comparisons import benjamini_hochberg, holm
 from targetry.report.inference.sample_size import means_sample
 from targetry.report.inference.statistics import (
@@ -149,3 +150,13 @@ def test_sample_of_two_means_is_a_visitor_below_that_of_the_t_test() -> None:
     power = STATSMODELS["power of 20"]
     assert power == pytest.approx(0.86895, abs=1e-5)
     assert means_sample(1.0, 1.0, 0.05, power) + more == pytest.approx(20, abs=0.06)
+
+
+def test_test_of_equal_lifts_equals_that_of_statsmodels() -> None:
+    pairs = [(rate_estimate(*one[::-1]), rate_estimate(*control[::-1])) for one, control in given.SEGMENTS]
+    found = heterogeneity([(one, control) for one, control in pairs if one and control], None)
+    expected = STATSMODELS["segments"]
+    assert found is not None
+    assert (found.q, found.p_value, found.i_squared) == pytest.approx(
+        (expected["q"], expected["p_value"], expected["i_squared"]), rel=EXACT
+    )

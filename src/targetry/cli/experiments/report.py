@@ -13,17 +13,17 @@ import typer
 
 from targetry.cli.experiments.report_markdown import render_markdown
 from targetry.cli.experiments.report_table import print_report
-from targetry.cli.experiments.segment_table import print_segments
+from targetry.cli.experiments.segment_table import print_segments, render_markdown_segments
 from targetry.cli.rendering.output import print_json, print_notes
 from targetry.cli.rendering.progress import progress_bar
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import DEFAULT_FOLDER
 from targetry.ledger.location import open_ledger, open_reader
 from targetry.ledger.store import LedgerReader
-from targetry.report.by_segment import report_by_segment
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
 from targetry.report.plot import MAX_ACTIVITIES, MAX_DETAILED, SUFFIXES, write_plot
 from targetry.report.report import Report, report_on_ledger, without_series
+from targetry.report.segments.by_segment import report_by_segment
 
 HARMED: Final = 3
 """Exit status for a harmed guardrail."""
@@ -218,8 +218,6 @@ def report(
       targetry report --by browser
       targetry report --plot rates.png
     """
-    if by is not None and output is ReportOutput.MARKDOWN:
-        raise typer.BadParameter("--by has no form in Markdown; use -o table or -o json")
     options = ReportOptions(
         fixed=fixed,
         confidence=parse_percent(confidence),
@@ -248,6 +246,8 @@ def report(
         print_json(made if segments is None else {**made.to_dict(), "segments": segments})
     elif output is ReportOutput.MARKDOWN:
         sys.stdout.write(render_markdown(made))
+        if segments is not None:
+            sys.stdout.write(f"\n{render_markdown_segments(made, segments)}")
     else:
         print_report(made)
         if segments is not None:

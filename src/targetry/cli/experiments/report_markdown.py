@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
-from targetry.cli.experiments.report_notes import activity_notes
+from targetry.cli.experiments.report_notes import activity_notes, bayes_notes, day_text, looks_by_day
 from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
+from targetry.report.inference.statistics import Interval
 from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import verdict_words
@@ -22,7 +24,7 @@ def render_markdown(report: Report) -> str:
 
 def _activity(report: Report, activity: ActivityReport) -> str:
     lines = [
-        f"### {_escape(activity.label)}",
+        f"### {escape_markdown(activity.label)}",
         "",
         f"| Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value | Verdict |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
@@ -35,31 +37,67 @@ def _activity(report: Report, activity: ActivityReport) -> str:
         lines += ["", f"**The split differs from the shares**: {observed} visitors, {expected} expected."]
     for one in activity.experiences:
         for guardrail in one.guardrails:
-            name, label = _escape(one.label), METRICS[guardrail.metric].label.lower()
+            name, label = escape_markdown(one.label), METRICS[guardrail.metric].label.lower()
             lines += ["", f"Guardrail of {name}, {label} ≥ −{100 * guardrail.margin:g} %: {guardrail.state}."]
-    for note in activity_notes(report, activity):
-        lines += ["", f"Note: {_escape_markup(note)}."]
+    lines += _bayes_lines(activity)
+    lines += markdown_notes(activity_notes(report, activity))
+    lines += _days(report, activity)
     return "\n".join(lines) + "\n"
+
+
+def markdown_notes(notes: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of notes."""
+    for note in notes:
+        yield from ("", f"Note: {_escape_markup(note)}.")
+
+
+def _bayes_lines(activity: ActivityReport) -> Iterator[str]:
+    for note in bayes_notes(activity):
+        yield from ("", f"{_escape_markup(note)}.")
+
+
+def _days(report: Report, activity: ActivityReport) -> Iterator[str]:
+    """Yield a table of the figures after each day, if the report has them."""
+    rows = looks_by_day(report, activity)
+    if not rows:
+        return
+    yield from ("", f"| Day | Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value |")
+    yield "| --- | --- | ---: | ---: | ---: | ---: |"
+    for one, look in rows:
+        lift = p_value = ""
+        if look.lift is not None and look.p_value is not None:
+            lift, p_value = _lift(look.lift, look.lift_interval), format_p_value(look.p_value)
+        yield (
+            f"| {day_text(look.day)} | {escape_markdown(one.label)} | {look.visitors:,} "
+            f"| {_mean(report, look.mean)} | {lift} | {p_value} |"
+        )
+
+
+def _mean(report: Report, mean: float) -> str:
+    return f"{100 * mean:.2f} %" if report.metric == "conversion" else f"{mean:,.4g}"
+
+
+def _lift(value: float, interval: Interval | None) -> str:
+    ends = "" if interval is None else f" ({100 * interval.low:+.1f} … {100 * interval.high:+.1f})"
+    return f"{100 * value:+.1f} %{ends}"
 
 
 def _row(report: Report, activity: ActivityReport, one: ExperienceReport) -> str:
     metric = one.metrics.get(report.metric)
     mean = lift = p_value = ""
     if metric is not None:
-        mean = f"{100 * metric.mean:.2f} %" if report.metric == "conversion" else f"{metric.mean:,.4g}"
+        mean = _mean(report, metric.mean)
     found = one.lift if report.metric == "conversion" else metric.lift if metric else None
     if found is not None:
-        lift = f"{100 * found.value:+.1f} %"
-        if found.interval is not None:
-            lift += f" ({100 * found.interval.low:+.1f} … {100 * found.interval.high:+.1f})"
-        p_value = format_p_value(found.p_value)
+        lift, p_value = _lift(found.value, found.interval), format_p_value(found.p_value)
     elif one is activity.experiences[0]:
         lift = "control"
     verdict = verdict_words(one, activity, report)
-    return f"| {_escape(one.label)} | {one.visitors:,} | {mean} | {lift} | {p_value} | {verdict} |"
+    return f"| {escape_markdown(one.label)} | {one.visitors:,} | {mean} | {lift} | {p_value} | {verdict} |"
 
 
-def _escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """Return a name as Markdown that shows it, on one line."""
     return _escape_markup(truncate_text(text))
 
 

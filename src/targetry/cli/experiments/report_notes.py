@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from targetry.humanize.figures import describe_unusable_totals, pluralize
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.visitor_sums import LEAST_COVERAGE
+from targetry.report.looks import Look
 from targetry.report.metrics import METRICS
-from targetry.report.report import ActivityReport, Report
+from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import describe_cap, describe_largest_part
 
 _LARGE_PART = 0.05  # of the revenue
@@ -43,6 +45,36 @@ def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
         yield f"{visitors} came in the future: the clock of an edge or of this machine is wrong"
     if activity.unusable_totals:
         yield describe_unusable_totals(activity.unusable_totals)
+
+
+def bayes_notes(activity: ActivityReport) -> Iterator[str]:
+    """Yield the chances to beat the control, and what they are worth."""
+    for one in activity.experiences:
+        if one.bayes is not None:
+            chance = f"{100 * one.bayes.chance_to_beat_control:.1f} % chance to beat the control"
+            loss = f"expected loss {100 * one.bayes.expected_loss:.3f} points of conversion"
+            yield f"{truncate_text(one.label)}: {chance}, {loss}"
+    if any(one.bayes for one in activity.experiences):
+        yield "these chances are for one look: looking again and again misleads"
+
+
+def looks_by_day(report: Report, activity: ActivityReport) -> list[tuple[ExperienceReport, Look]]:
+    """Return the figures of the primary metric after each day, none if the report lacks them."""
+    rows = [
+        (one, look)
+        for one in activity.experiences
+        if (metric := one.metrics.get(report.metric))
+        for look in metric.over_time or ()
+    ]
+    return sorted(rows, key=lambda row: row[1].day)
+
+
+def day_text(day: int) -> str:
+    """Return a day since 1970 as an ISO date, in UTC."""
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date().isoformat()
+    except OverflowError:
+        return f"day {day}"
 
 
 def _adjustment(report: Report, activity: ActivityReport) -> Iterator[str]:

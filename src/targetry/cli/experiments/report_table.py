@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from targetry.cli.experiments.report_notes import activity_notes
+from targetry.cli.experiments.report_notes import activity_notes, bayes_notes, day_text, looks_by_day
 from targetry.cli.rendering.output import console
 from targetry.humanize.figures import (
     describe_removal,
@@ -189,13 +187,8 @@ def _print_guardrails(out: Console, activity: ActivityReport) -> None:
 
 
 def _print_bayes(out: Console, activity: ActivityReport) -> None:
-    for one in activity.experiences:
-        if one.bayes is not None:
-            chance = f"{100 * one.bayes.chance_to_beat_control:.1f} % chance to beat the control"
-            loss = f"expected loss {100 * one.bayes.expected_loss:.3f} points of conversion"
-            out.print(Text(f"{truncate_text(one.label)}: {chance}, {loss}"))
-    if any(one.bayes for one in activity.experiences):
-        out.print(Text("these chances are for one look: looking again and again misleads", "dim"))
+    for note in bayes_notes(activity):
+        out.print(Text(note))
 
 
 def _print_notes(out: Console, report: Report, activity: ActivityReport) -> None:
@@ -205,12 +198,7 @@ def _print_notes(out: Console, report: Report, activity: ActivityReport) -> None
 
 def _print_days(out: Console, report: Report, activity: ActivityReport) -> None:
     """Print the figures of each day, if the report has them."""
-    rows = [
-        (one, look)
-        for one in activity.experiences
-        if (metric := one.metrics.get(report.metric))
-        for look in metric.over_time or ()
-    ]
+    rows = looks_by_day(report, activity)
     if not rows:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -218,7 +206,7 @@ def _print_days(out: Console, report: Report, activity: ActivityReport) -> None:
     table.add_column("Experience", max_width=30, overflow="fold")
     for heading in ("Visitors", METRICS[report.metric].label, "Lift", "p-value"):
         table.add_column(heading, justify="right")
-    for one, look in sorted(rows, key=lambda row: row[1].day):
+    for one, look in rows:
         table.add_row(
             day_text(look.day),
             truncate_text(one.label),
@@ -226,14 +214,6 @@ def _print_days(out: Console, report: Report, activity: ActivityReport) -> None:
             *_look_cells(report, look),
         )
     out.print(table)
-
-
-def day_text(day: int) -> str:
-    """Return a day since 1970 as an ISO date, in UTC."""
-    try:
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date().isoformat()
-    except OverflowError:
-        return f"day {day}"
 
 
 def _look_cells(report: Report, look: Look) -> list[Text]:

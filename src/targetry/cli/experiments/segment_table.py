@@ -1,19 +1,21 @@
-"""Tables of a report by segment for terminals."""
+"""Tables of a report by segment for terminals and Markdown, with their notes in words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from targetry.cli.experiments.report_markdown import escape_markdown, markdown_notes
 from targetry.cli.rendering.output import console
 from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
-from targetry.report.by_segment import SegmentFigures, SegmentReport
 from targetry.report.metrics import METRICS
-from targetry.report.report import Report
+from targetry.report.report import ActivityReport, Report
+from targetry.report.segments.by_segment import ActivitySegment, SegmentFigures, SegmentReport
 
 _MOST: Final = 20
 
@@ -36,27 +38,104 @@ def print_segments(report: Report, segments: SegmentReport) -> None:
         table.add_column("Experience", max_width=30, overflow="fold")
         for heading in ("Visitors", METRICS[report.metric].label, "Lift", "p-value"):
             table.add_column(heading, justify="right")
-        for part in found[:_MOST]:
-            for number, one in enumerate(part.experiences):
-                value = "unknown" if part.value is None else truncate_text(part.value)
-                name = one.name if one.name is not None else f"experience {one.id}"
-                table.add_row(
-                    Text("" if number else value),
-                    Text(truncate_text(name)),
-                    f"{one.visitors:,}",
-                    *_cells(one, report.metric, is_control=number == 0),
-                )
+        for part, number, one in _rows(found):
+            lift, interval, p_value = _lift(one, is_control=number == 0)
+            table.add_row(
+                Text("" if number else _value(part)),
+                Text(_name(one)),
+                f"{one.visitors:,}",
+                _mean(one, report.metric),
+                Text.assemble(lift, (f"\n{interval}" if interval else "", "dim")),
+                p_value,
+            )
         out.print()
         out.print(table)
-        if len(found) > _MOST:
-            out.print(Text(f"and {len(found) - _MOST} smaller segments; -o json has all", "dim"))
-    out.print(Text("p-values are corrected for the number of segments; segments get no verdicts", "dim"))
+        for note in _notes(report, segments, activity):
+            out.print(Text(note, "dim"))
 
 
-def _cells(one: SegmentFigures, metric: str, *, is_control: bool) -> list[str]:
+def render_markdown_segments(report: Report, segments: SegmentReport) -> str:
+    """Return a Markdown table of the segments of each activity, the largest ones."""
+    parts = []
+    for activity in report.activities:
+        found = segments.activities.get(activity.id, ())
+        if not found:
+            continue
+        by = escape_markdown(segments.by)
+        lines = [
+            f"### {escape_markdown(activity.label)} by {by}",
+            "",
+            f"| {by} | Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value |",
+            "| --- | --- | ---: | ---: | ---: | ---: |",
+        ]
+        for part, number, one in _rows(found):
+            lift, interval, p_value = _lift(one, is_control=number == 0)
+            ends = f" ({interval.replace('…', ' … ')})" if interval else ""
+            lines.append(
+                f"| {'' if number else escape_markdown(_value(part))} | {escape_markdown(_name(one))} "
+                f"| {one.visitors:,} | {_mean(one, report.metric)} | {lift}{ends} | {p_value} |"
+            )
+        lines += markdown_notes(_notes(report, segments, activity))
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _rows(segments: tuple[ActivitySegment, ...]) -> Iterator[tuple[ActivitySegment, int, SegmentFigures]]:
+    """Yield the experiences of the largest segments, with their positions."""
+    for part in segments[:_MOST]:
+        for number, one in enumerate(part.experiences):
+            yield part, number, one
+
+
+def _value(part: ActivitySegment) -> str:
+    return "unknown" if part.value is None else truncate_text(part.value)
+
+
+def _name(one: SegmentFigures) -> str:
+    return truncate_text(one.name if one.name is not None else f"experience {one.id}")
+
+
+def _mean(one: SegmentFigures, metric: str) -> str:
     if one.mean is None:
-        return ["–", "", ""]
-    mean = f"{100 * one.mean:.2f} %" if metric == "conversion" else f"{one.mean:,.4g}"
+        return "–"
+    return f"{100 * one.mean:.2f} %" if metric == "conversion" else f"{one.mean:,.4g}"
+
+
+def _lift(one: SegmentFigures, *, is_control: bool) -> tuple[str, str, str]:
+    """Return the lift, its interval and its p-value, empty where there is none."""
+    if is_control or one.mean is None:
+        return "control" if is_control else "", "", ""
     if one.lift is None or one.p_value is None:
-        return [mean, "control" if is_control else "too early", ""]
-    return [mean, f"{100 * one.lift:+.1f} %", format_p_value(one.p_value)]
+        return "too early", "", ""
+    ends = one.lift_interval
+    interval = "" if ends is None else f"{100 * ends[0]:+.1f}…{100 * ends[1]:+.1f}"
+    return f"{100 * one.lift:+.1f} %", interval, format_p_value(one.p_value)
+
+
+def _notes(report: Report, segments: SegmentReport, activity: ActivityReport) -> Iterator[str]:
+    found = segments.activities[activity.id]
+    if len(found) > _MOST:
+        yield f"{len(found) - _MOST} smaller segments are not shown; -o json has all"
+    for part in found:
+        if part.is_mismatch and part.split_p_value is not None:
+            yield (
+                f"the split of {_value(part)} differs from the shares (p-value {format_p_value(part.split_p_value)}), "
+                "so its figures are not reliable: look for a redirect or an error of these visitors"
+            )
+    for one in segments.heterogeneity.get(activity.id, ()):
+        name = truncate_text(one.name if one.name is not None else f"experience {one.id}")
+        test = f"Cochran's Q {one.q:.1f} of {one.segments} segments, p-value {format_p_value(one.p_value)}"
+        if one.p_value < 1 - report.confidence:
+            yield (
+                f"the lifts of {name} differ between segments by more than chance ({test}): "
+                "the lift of all visitors is a mean of different effects"
+            )
+        else:
+            yield (
+                f"the lifts of {name} differ between segments by no more than chance explains ({test}): "
+                "the lift of all visitors is the best estimate for each segment"
+            )
+    yield (
+        "segments are many looks at the same visitors: p-values are corrected for their number, "
+        "intervals are not, and there are no verdicts"
+    )

@@ -53,6 +53,17 @@ class ConfidenceSequence(msgspec.Struct, frozen=True):
         """Return the p-value of one look; it is below `alpha` if the interval excludes 0."""
         return math.exp(min(0.0, -self.log_e_value(z, visitors)))
 
+    def p_value_of_squares(self, squares: float, freedom: int, visitors: int) -> float:
+        """Return the p-value of one look at several differences.
+
+        Args:
+            squares: The sum of the squared differences in standard errors.
+            freedom: Number of independent differences; with one of them, as `p_value`.
+            visitors: Visitors of all groups together, at least 1.
+        """
+        q = self._growth(visitors)
+        return math.exp(min(0.0, freedom * math.log(q) / 2 - (q - 1) / (2 * q) * squares))
+
     def _growth(self, visitors: int) -> float:
         spread = -2 * math.log(self.alpha)
         return visitors * (spread + math.log1p(spread)) / self.planned + 1

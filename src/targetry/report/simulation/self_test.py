@@ -13,11 +13,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from targetry.ledger.sums import Cohort
-from targetry.report.inference.confidence_sequence import DEFAULT_PLANNED
+from targetry.report.inference.confidence_sequence import DEFAULT_PLANNED, ConfidenceSequence
+from targetry.report.inference.heterogeneity import heterogeneity
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.inference.split_check import ALARM_BELOW, split_p_value
 from targetry.report.looks import Compared, Totals, follow
-from targetry.report.metrics import METRICS
+from targetry.report.metrics import METRICS, ReportMetric
 from targetry.report.options import METRIC_NAMES, MONEY
 from targetry.report.plan import PlanOptions, make_plan
 from targetry.report.simulation.error_rate import ErrorRate, error_rate, least_p_value, sequential_method
@@ -36,6 +37,7 @@ _MARGIN: Final = 0.02
 _RATE: Final = 0.05
 _CAP: Final = 100.0
 _POWER: Final = 0.8
+_SEGMENTS: Final = (0.4, 0.3, 0.2, 0.06, 0.04)  # parts of the visitors
 _TOLERANCE: Final = 0.03  # of the chance to miss a lift that a test was planned for
 
 Progress = Callable[[int, int], object]
@@ -98,6 +100,7 @@ def _scenarios() -> list[Scenario]:
         _broken_split(look_sizes(10, 100_000, 330)),
         _planned(),
         _adjusted(look_sizes(50, 5_000, 110)),
+        _segments(look_sizes(20, 20_000, 100)),
     ]
 
 
@@ -191,6 +194,36 @@ def _adjusted(sizes: Array) -> Scenario:
         ALPHA,
         run,
     )
+
+
+def _segments(sizes: Array) -> Scenario:
+    """Return tests of a true lift that is the same in each of several segments."""
+    of_each = [np.maximum(1, (part * sizes).astype(np.int64)) for part in _SEGMENTS]
+
+    def run(random: np.random.Generator) -> list[bool]:
+        metric = METRICS["conversion"]
+        looks = zip(
+            *(
+                zip(*(draw_rates(random, one, rate) for rate in (_RATE, _RATE * (1 + _LIFT))), strict=True)
+                for one in of_each
+            ),
+            strict=True,
+        )
+        return [any(_differ(metric, segments) for segments in looks)]
+
+    return Scenario([f"false alarm: equal lifts of {len(_SEGMENTS)} segments differ"], len(sizes), ALPHA, run)
+
+
+def _differ(metric: ReportMetric, segments: Sequence[tuple[Cohort, Cohort]]) -> bool:
+    pairs = [
+        (own, base)
+        for control, other in segments
+        if min(control.conversions, other.conversions) >= metric.least
+        and (own := metric.estimate(other))
+        and (base := metric.estimate(control))
+    ]
+    found = heterogeneity(pairs, ConfidenceSequence(ALPHA))
+    return found is not None and found.p_value < ALPHA
 
 
 def _split(shares: tuple[float, float], sizes: Array) -> Scenario:

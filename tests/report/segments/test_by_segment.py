@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,9 @@ from support.ledger import ACTIVITY, outcome
 from targetry.errors import OptionError
 from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
-from targetry.report.by_segment import SegmentReport, report_by_segment
 from targetry.report.options import ReportOptions
 from targetry.report.report import report_on_ledger
+from targetry.report.segments.by_segment import SegmentReport, report_by_segment
 
 pytest.importorskip("scipy")
 
@@ -38,10 +39,15 @@ EVENTS = [
 ]
 
 
-def made(folder: Path, options: ReportOptions = ReportOptions(), by: str = "browser") -> SegmentReport:  # noqa: B008
+def made(
+    folder: Path,
+    options: ReportOptions = ReportOptions(),  # noqa: B008
+    by: str = "browser",
+    events: Sequence[LedgerEvent] = EVENTS,
+) -> SegmentReport:
     with Ledger.open(folder, sync="NORMAL") as ledger:
         ledger.describe([ACTIVITY], now_ms=1000)
-        ledger.record(EVENTS)
+        ledger.record(events)
         with ledger.reader() as reader:
             return report_by_segment(reader, by, options, report_on_ledger(reader, options).activities)
 
@@ -74,3 +80,22 @@ def test_fact_that_was_not_recorded_is_an_option_error(tmp_path: Path) -> None:
     for name in ("country", 'a"b'):
         with pytest.raises(OptionError, match=r"by: no impression has the fact .* targetry edge --segment"):
             made(tmp_path, by=name)
+
+
+def test_test_of_equal_lifts_covers_the_segments_with_enough_converters(tmp_path: Path) -> None:
+    for options, p_value in ((ReportOptions(fixed=True), 0.0083), (ReportOptions(planned=3_000), 0.135)):
+        (test,) = made(tmp_path, options).heterogeneity["1"]
+        assert (test.id, test.name, test.segments) == ("1", "B", 2)
+        assert (test.q, test.p_value) == (pytest.approx(6.97, abs=0.01), pytest.approx(p_value, rel=0.01))
+
+
+def test_segments_that_are_not_compared_have_no_test_of_their_lifts(tmp_path: Path) -> None:
+    alone = [*of_browser("chrome", [*outcome("0", 1000, 100), *outcome("1", 1000, 180)])]
+    assert made(tmp_path, events=alone).heterogeneity == {}
+
+
+def test_broken_split_of_a_segment_is_found(tmp_path: Path) -> None:
+    events = [*EVENTS, *of_browser("safari", [*outcome("0", 900, 90), *outcome("1", 500, 50)])]
+    for options in (ReportOptions(), ReportOptions(fixed=True)):
+        segments = made(tmp_path, options, events=events).activities["1"]
+        assert {one.value for one in segments if one.is_mismatch} == {"safari"}
