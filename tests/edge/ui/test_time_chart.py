@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from support.ledger import ACTIVITY, HOUR, timed_events
+from support.ledger import ACTIVITY, HOUR, event, timed_events
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.in_process import GivenArtifact
 from targetry.edge.ui.report_cache import ReportCache
+from targetry.edge.ui.report_charts import time_charts
+from targetry.ledger.database import FILE_NAME
 from targetry.ledger.ledger import Ledger
-from targetry.ledger.timeline import StepFigures, Timeline
+from targetry.ledger.timeline import StepFigures, Timeline, read_timeline
+from targetry.report.report import report_on_ledger
 from targetry.samples import shop_path
 
 
@@ -43,6 +49,30 @@ def test_timeline_counts_clicks_and_orders_of_each_step(tmp_path: Path) -> None:
 def test_timeline_without_events_in_its_time_is_none(tmp_path: Path, now_ms: int) -> None:
     with ledger(tmp_path) as opened, opened.reader() as reader:
         assert reader.timeline(now_ms) is None
+
+
+def test_timeline_that_takes_too_long_counts_the_latest_events(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as opened:
+        opened.record([event(f"{n:04}", "click", visitor=str(n), at=HOUR + n) for n in range(3_000)])
+        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
+            late = read_timeline(file, 6 * HOUR, longest_s=-1, fallback_events=10)
+            full = read_timeline(file, 6 * HOUR, longest_s=60, fallback_events=10)
+    assert late is not None
+    assert full is not None
+    assert [one.is_complete for one in (late, full)] == [False, True]
+    assert late.figures["1"]["0"] == {0: StepFigures(10, 10, 0, 0)}
+    assert full.figures["1"]["0"] == {0: StepFigures(3_000, 3_000, 0, 0)}
+
+
+def test_chart_says_which_events_it_counts(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    with ledger(tmp_path) as opened, opened.reader() as reader:
+        (activity,) = report_on_ledger(reader).activities
+        timeline = reader.timeline(6 * HOUR)
+    assert timeline is not None
+    partial = msgspec.structs.replace(timeline, is_complete=False)
+    totals = [time_charts(activity, one)[0].total for one in (timeline, partial)]
+    assert totals == ["2 in this time", "2 in the latest 50,000 events"]
 
 
 def test_report_draws_each_metric_over_time(tmp_path: Path) -> None:

@@ -32,8 +32,10 @@ from targetry.ledger.location.export import LedgerTable, export_table
 from targetry.ledger.postgres.ledger import PostgresLedger
 from targetry.ledger.postgres.retention import prune_postgres
 from targetry.ledger.postgres.schema import MIGRATIONS
+from targetry.ledger.postgres.timeline import read_timeline
 from targetry.ledger.selection import EventSelection
 from targetry.ledger.sums import ActivitySums
+from targetry.ledger.timeline import StepFigures
 from targetry.report.aggregation import aggregated
 from targetry.report.report import report_on_ledger
 
@@ -69,6 +71,25 @@ def test_timeline_is_that_of_the_same_events_in_sqlite(url: str, tmp_path: Path)
         for now_ms in (0, 6 * HOUR, 60 * DAY_MS):
             with ledger.reader() as reader, other.reader() as expected:
                 assert reader.timeline(now_ms) == expected.timeline(now_ms)
+
+
+def test_timeline_that_takes_too_long_counts_the_latest_events(url: str) -> None:
+    columns = "id, kind, visitor, activity_id, experience_id, location, token, timestamp_ms, session_id, recorded_ms"
+    with PostgresLedger.open(url), psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            f"INSERT INTO targetry_event ({columns}) SELECT 'e' || n, 'click', n, '1', '0', '', '', n, '', n "
+            "FROM generate_series(1, 20000) AS n"
+        )
+        connection.execute("BEGIN READ ONLY")
+        late, full, again = (
+            read_timeline(connection, HOUR, longest_s=one, fallback_events=10) for one in (0, 60, 60)
+        )
+    assert late is not None
+    assert full is not None
+    assert late.figures == {"1": {"0": {0: StepFigures(10, 10, 0, 0)}}}
+    assert not late.is_complete
+    assert sum(one.clicks for one in full.figures["1"]["0"].values()) == 20_000
+    assert again == full
 
 
 def test_many_threads_and_ledgers_record_each_event_once(url: str) -> None:

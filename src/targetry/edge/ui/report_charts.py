@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from targetry.ledger.timeline import StepFigures, Timeline
+from targetry.ledger.timeline import FALLBACK_EVENTS, StepFigures, Timeline
 from targetry.report.report import ActivityReport, Rate
 
 _STEPS: Final = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
@@ -77,11 +77,11 @@ class ChartLine(msgspec.Struct, frozen=True):
 class TimeChart(msgspec.Struct, frozen=True):
     """Chart of a metric from `from_ms` to `to_ms` (epoch ms); `end` is the value at its top.
 
-    `total` is the sum of the metric over all visitors.
+    `total` is the sum of the metric over all visitors, in words.
     """
 
     title: str
-    total: float
+    total: str
     end: float
     from_ms: int
     to_ms: int
@@ -109,9 +109,14 @@ def time_charts(activity: ActivityReport, timeline: Timeline | None) -> list[Tim
                 if steps
             ]
             total = sum(amount(one) for steps in found.values() for one in steps.values())
+            counted = f"{total:,.0f} in {_counted(timeline)}"
             to_ms = timeline.from_ms + timeline.steps * timeline.step_ms
-            charts.append(TimeChart(title, total, end, timeline.from_ms, to_ms, lines))
+            charts.append(TimeChart(title, counted, end, timeline.from_ms, to_ms, lines))
     return charts
+
+
+def _counted(timeline: Timeline) -> str:
+    return "this time" if timeline.is_complete else f"the latest {FALLBACK_EVENTS:,} events"
 
 
 def _points(values: dict[int, float], steps: int, end: float) -> str:
