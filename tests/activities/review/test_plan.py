@@ -230,7 +230,7 @@ def test_given_visitors_who_lose_an_activity_are_counted(tmp_path: Path) -> None
     request = {"context": {"channel": "web"}, "execute": {"mboxes": [{"index": 0, "name": "checkout-flags"}]}}
     lines = [json.dumps(request | {"id": {"tntId": f"v{number}"}}) for number in range(20)]
     visitors = tmp_path / "requests.jsonl"
-    visitors.write_text("\n".join([*lines, "", json.dumps(request)]))
+    visitors.write_text("\n".join([*lines, *lines, "", json.dumps(request)]))
     arguments = ("activities", "plan", samples.shop_path(), path, "--visitors", visitors)
     assert re.search(r"1\d of 21 given visitors see it no longer", text_output(*arguments, width=200))
     assert "given visitors see it now" in text_output(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 from targetry.activities.review.inventory import take_inventory
 from targetry.activities.review.plan import Change, insert_change
 from targetry.device.decide import Match, decide
+from targetry.device.logic.facts import bucketing_id
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.models import DeliveryRequest
 
@@ -36,25 +37,23 @@ def with_visitors(
         changes: The plan.
         old: The earlier artifact.
         new: The later one.
-        requests: Requests with ids of visitors.
+        requests: Requests with ids of visitors; those of one visitor count together.
         now_ms: Time of the decisions, epoch milliseconds.
 
     Raises:
         ArtifactError: An artifact cannot be used.
     """
     before, after = compile_artifact(msgspec.json.encode(old)), compile_artifact(msgspec.json.encode(new))
-    lost: Counter[str] = Counter()
-    gained: Counter[str] = Counter()
-    total = 0
+    seen: defaultdict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
     for request in requests:
-        earlier, later = _seen(before, request, now_ms), _seen(after, request, now_ms)
-        lost.update(earlier - later)
-        gained.update(later - earlier)
-        total += 1
+        for rules, ids in zip((before, after), seen[bucketing_id(request.id)], strict=True):
+            ids |= _seen(rules, request, now_ms)
+    lost = Counter(id for earlier, later in seen.values() for id in earlier - later)
+    gained = Counter(id for earlier, later in seen.values() for id in later - earlier)
     names = {one.id: one.name for side in (old, new) for one in take_inventory(side).activities.values()}
     found = list(changes)
     for id in sorted((lost | gained).keys()):
-        reach = Reach(lost[id], gained[id], total)
+        reach = Reach(lost[id], gained[id], len(seen))
         insert_change(found, Change("visitors", names.get(id, id), id, after=msgspec.to_builtins(reach)))
     return found
 
