@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from targetry.batch.engine.arrays import Array
+from targetry.batch.engine.arrays import Array, indices
 from targetry.batch.engine.engine import BatchEngine
 from targetry.batch.engine.locations import ERROR, NO_VISITOR_ID, REASONS, Requested
 from targetry.batch.engine.rows import Rows
@@ -158,7 +158,13 @@ class OutputWriter:
         if len(entries) == 1:
             return entries[0]
         if not any(one.takes_all for one in self._engine.requested):
-            return Entries(*(np.stack(parts, axis=1).ravel() for parts in zip(*entries, strict=True)))
+            rules, reasons = (
+                np.stack(parts, axis=1).ravel()
+                for parts in ([one.rules for one in entries], [one.reasons for one in entries])
+            )
+            rows, count = entries[0].rows, len(entries)
+            locations = np.tile(np.arange(count, dtype=np.int32), len(rows))
+            return Entries(np.repeat(rows, count), locations, rules, reasons)
         rows, locations, rules, reasons = (np.concatenate(parts) for parts in zip(*entries, strict=True))
         order = np.argsort(rows, kind="stable")
         return Entries(rows[order], locations[order], rules[order], reasons[order])
@@ -191,7 +197,7 @@ class OutputWriter:
         if name in ("event_tokens", "response_tokens"):
             chosen = codes[entries.rules]
             return values.take(pa.array(chosen, mask=chosen < 0))
-        return _dictionary(codes[entries.rules], values)
+        return _dictionary(codes.take(entries.rules), values)
 
     def location_column(self, entries: Entries) -> Any:
         """Return the names of the locations; null for a row of all views without a match."""
@@ -345,14 +351,11 @@ def _coded(texts: Sequence[str | None], codes: Array | None) -> tuple[Array, Any
     numbers: dict[str, int] = {}
     own = [NONE if text is None else numbers.setdefault(text, len(numbers)) for text in texts]
     found = np.array(own, np.int32)
-    return (found if codes is None else found[codes]), pa.array(list(numbers), pa.string())
+    return (found if codes is None else found.take(codes)), pa.array(list(numbers), pa.string())
 
 
 def _dictionary(codes: Array, values: Any) -> Any:
-    codes = codes.astype(np.int32, copy=False)
-    missing = codes < 0
-    indices = pa.array(codes, mask=missing) if missing.any() else pa.array(codes)
-    return pa.DictionaryArray.from_arrays(indices, values)
+    return pa.DictionaryArray.from_arrays(indices(codes), values, safe=False)
 
 
 def without_dictionaries(kind: Any) -> Any:

@@ -19,9 +19,23 @@ def offsets_of(texts: Any) -> Array:
 
 
 def bytes_of(texts: Any) -> Array:
-    """Return the bytes of all texts of an array of `pa.string()`."""
+    """Return the bytes to which the offsets of an array of `pa.string()` point."""
     buffer = texts.buffers()[2]
     return np.frombuffer(buffer, np.uint8) if buffer is not None else np.zeros(0, np.uint8)
+
+
+def has_byte(texts: Any, byte: int) -> bool:
+    """Return whether a byte below 128 is in a text of an array of `pa.string()` without nulls."""
+    offsets = offsets_of(texts)
+    return bool((bytes_of(texts)[offsets[0] : offsets[-1]] == byte).any())
+
+
+def indices(codes: Array) -> Any:
+    """Return codes as an Arrow array of int32 without a copy; negative ones are null."""
+    codes = codes.astype(np.int32, copy=False)
+    missing = codes < 0
+    valid = pa.py_buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
+    return pa.Array.from_buffers(pa.int32(), len(codes), [valid, pa.py_buffer(codes)])
 
 
 def filled_codes(codes: Any, missing: int) -> Array:

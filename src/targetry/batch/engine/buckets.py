@@ -8,8 +8,9 @@ there are two ways to cut the visitor's part into blocks: with that dot or witho
 
 from __future__ import annotations
 
+import functools
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -137,7 +138,7 @@ class _Group:
             ids = self._data[first : first + length * len(starts)].reshape(len(starts), length)
         else:
             ids = self._data[starts[:, None] + np.arange(length)]
-        return _Piece(ids)
+        return _Piece(length, lambda first: _blocks(ids, first))
 
     @property
     def whole(self) -> _Piece:
@@ -148,19 +149,22 @@ class _Group:
 
 
 class _Piece:
-    """Ids with the text around them as mixed blocks, by whether the first dot is in a block."""
+    """Ids of one length as mixed blocks, by whether the dot before the id is in a block.
 
-    def __init__(self, ids: Array) -> None:
-        self._ids = ids
-        self._blocks: dict[int, tuple[Array, Array | None]] = {}
+    Args:
+        length: Of the ids.
+        mix: Returns the mixed blocks and the rest of less than a block, a row for each.
+    """
+
+    def __init__(self, length: int, mix: Callable[[int], Array]) -> None:
+        self._length = length
+        self._mixed = mixed = functools.cache(mix)
+        self._by_id = functools.cache(lambda first: mixed(first).T.copy())
 
     def some(self, rows: Array) -> _Piece:
-        """Return the ids of some rows, with the blocks that are known."""
-        piece = _Piece(self._ids[rows])
-        for first in (0, 1):
-            blocks, tail = self._mixed(first)
-            piece._blocks[first] = blocks[:, rows], None if tail is None else tail[rows]
-        return piece
+        """Return some of the ids."""
+        by_id = self._by_id
+        return _Piece(self._length, lambda first: by_id(first).take(rows, axis=0).T.copy())
 
     def buckets(self, before: list[str]) -> list[Array]:
         """Return the buckets with each of these texts before the ids; they end with a dot."""
@@ -177,21 +181,21 @@ class _Piece:
 
     def _hashed(self, before: list[bytes], first: int) -> Array:
         """Return a row of buckets for each text."""
-        blocks, tail = self._mixed(first)
-        count, length = self._ids.shape
+        mixed = self._mixed(first)
+        is_whole = (self._length + 1 + len(_END) - first) % 2 == 0
         starts = np.array([_state(text[: len(text) // 4 * 4]) for text in before], np.uint32)
-        lengths = np.array([len(text) + 2 * (length + len(_END)) for text in before], np.uint32)
-        state = np.repeat(starts[:, None], count, axis=1)
+        lengths = np.array([len(text) + 2 * (self._length + len(_END)) for text in before], np.uint32)
+        state = np.repeat(starts[:, None], mixed.shape[1], axis=1)
         scratch = np.empty_like(state)
-        for block in blocks:
+        for block in mixed if is_whole else mixed[:-1]:
             state ^= block
             np.right_shift(state, 19, out=scratch)
             state <<= np.uint32(13)
             state |= scratch
             state *= _FIVE
             state += _ADDED
-        if tail is not None:
-            state ^= tail
+        if not is_whole:
+            state ^= mixed[-1]
         state ^= lengths[:, None]
         for shift, factor in ((16, _F1), (13, _F2)):
             np.right_shift(state, shift, out=scratch)
@@ -205,30 +209,28 @@ class _Piece:
         size -= scratch
         return size.view(np.int32)
 
-    def _mixed(self, first: int) -> tuple[Array, Array | None]:
-        """Return a row for each block, and the rest of less than a block."""
-        known = self._blocks.get(first)
-        if known is None:
-            units = self._units(first)
-            pairs = units.view(np.uint16).T.astype(np.uint32, order="C")  # transposed while narrow
-            scratch = pairs << np.uint32(8)
-            pairs |= scratch
-            pairs &= np.uint32(0x00FF00FF)  # two bytes as two code units of UTF-16
-            _mix(pairs, scratch)
-            is_whole = (self._ids.shape[1] + 1 + len(_END) - first) % 2 == 0
-            known = self._blocks[first] = (pairs, None) if is_whole else (pairs[:-1], pairs[-1])
-        return known
 
-    def _units(self, first: int) -> Array:
-        """Return the bytes of the ids between their dots, an even number of them, with zeros."""
-        count, length = self._ids.shape
-        begin = 1 - first
-        width = begin + length + len(_END)
-        units = np.zeros((count, width + width % 2), np.uint8)
-        units[:, :begin] = _DOT
-        units[:, begin : begin + length] = self._ids
-        units[:, begin + length : width] = [ord(one) for one in _END]
-        return units
+def _blocks(ids: Array, first: int) -> Array:
+    """Return the blocks of ids and the rest, mixed; `first` is 0 if the dot is in a block."""
+    units = _units(ids, first)
+    pairs = units.view(np.uint16).T.astype(np.uint32, order="C")  # transposed while narrow
+    scratch = pairs << np.uint32(8)
+    pairs |= scratch
+    pairs &= np.uint32(0x00FF00FF)  # two bytes as two code units of UTF-16
+    _mix(pairs, scratch)
+    return pairs
+
+
+def _units(ids: Array, first: int) -> Array:
+    """Return the bytes of the ids between their dots, an even number of them, with zeros."""
+    count, length = ids.shape
+    begin = 1 - first
+    width = begin + length + len(_END)
+    units = np.zeros((count, width + width % 2), np.uint8)
+    units[:, :begin] = _DOT
+    units[:, begin : begin + length] = ids
+    units[:, begin + length : width] = [ord(one) for one in _END]
+    return units
 
 
 def _chunks(names: list[str], size: int) -> Iterable[list[str]]:
@@ -244,6 +246,7 @@ def _mix(blocks: Array, scratch: Array) -> None:
     blocks *= _C2
 
 
+@functools.lru_cache(4096)
 def _state(data: bytes) -> int:
     """Return the state of the hash after whole blocks."""
     state = 0

@@ -7,8 +7,8 @@ where the scalar engine would meet it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ from targetry.device.logic.facts import WORK_PER_LOCATION, RuleFailure
 from targetry.device.logic.reads import Paths, paths_read
 
 _FALSE, _TRUE, _ERROR = 0, 1, 2
+_ANSWERS: Final = 3
 _MOST_KNOWN: Final = 65_536  # answers that a leaf keeps over batches
 
 
@@ -46,7 +47,7 @@ class _Planned(NamedTuple):
 
     plan: LeafPlan
     kernel: Kernel | None
-    known: dict[tuple[Any, ...], tuple[int, int]]
+    known: dict[tuple[Any, ...], int]
     layout: TableLayout
 
 
@@ -81,39 +82,42 @@ class Leaf:
         if kernel is not None and rows.is_mostly_distinct(plan.sources[0]):
             column = rows.array(plan.sources[0])
             if kernel.fits(column):
-                null, steps = self._answer(plan, (None,))
+                work, null = divmod(self._answer(plan, (None,)), _ANSWERS)
                 if null != _ERROR:
                     return Truth(kernel.truth(column, is_null_true=null == _TRUE)), _constant_work(
-                        max(steps, kernel.steps)
+                        max(work, kernel.steps)
                     )
         if not plan.sources:
-            answer, steps = self._remembered(planned, ())
+            work, answer = divmod(self._remembered(planned, [()])[0], _ANSWERS)
             everywhere = np.full(rows.count, answer == _TRUE)
             error = np.ones(rows.count, bool) if answer == _ERROR else None
-            return Truth(everywhere, error), _constant_work(steps)
+            return Truth(everywhere, error), _constant_work(work)
         codes, values, is_cacheable = rows.distinct(plan.sources)
-        is_kept = is_cacheable and plan.is_cacheable
-        given = [
-            self._remembered(planned, value) if is_kept else self._answer(plan, value) for value in values
-        ]
-        answers, steps_of = np.array(given, np.int64).T
-        true = (answers == _TRUE)[codes]
+        if is_cacheable and plan.is_cacheable:
+            given = self._remembered(planned, values)
+        else:
+            given = [self._answer(plan, value) for value in values]
+        both: Array = np.array(given, np.int64)
+        steps, answers = both // _ANSWERS, both % _ANSWERS
+        true = (answers == _TRUE).take(codes)
         errors = answers == _ERROR
-        error = errors[codes] if errors.any() else None
-        most = int(steps_of.max(initial=0))
-        return Truth(true, error), Work(codes, steps_of, most) if most else None
+        error = errors.take(codes) if errors.any() else None
+        most = int(steps.max(initial=0))
+        return Truth(true, error), Work(codes, steps, most) if most else None
 
-    def _remembered(self, planned: _Planned, values: tuple[Any, ...]) -> tuple[int, int]:
-        known = planned.known.get(values)
-        if known is None:
-            known = self._answer(planned.plan, values)
-            if len(planned.known) >= _MOST_KNOWN:
-                planned.known.clear()
-            planned.known[values] = known
-        return known
+    def _remembered(self, planned: _Planned, values: Sequence[tuple[Any, ...]]) -> list[int]:
+        """Return the answers for values, each asked once as long as it is kept."""
+        known = planned.known
+        given = list(map(known.get, values))
+        for place, one in enumerate(given):
+            if one is None:
+                if len(known) >= _MOST_KNOWN:
+                    known.clear()
+                given[place] = known[values[place]] = self._answer(planned.plan, values[place])
+        return cast("list[int]", given)
 
-    def _answer(self, plan: LeafPlan, values: tuple[Any, ...]) -> tuple[int, int]:
-        """Return the scalar engine's answer, and the steps of its loops."""
+    def _answer(self, plan: LeafPlan, values: tuple[Any, ...]) -> int:
+        """Return the scalar engine's answer and the steps of its loops, as one number."""
         self.evaluations += 1
         facts = plan.facts(values)
         try:
@@ -121,7 +125,7 @@ class Leaf:
         except Exception as error:  # as in `matching.py`
             self.reason = RuleFailure("", error).reason
             answer = _ERROR
-        return answer, WORK_PER_LOCATION - facts.work_left
+        return (WORK_PER_LOCATION - facts.work_left) * _ANSWERS + answer
 
 
 def _constant_work(steps: int) -> Work | None:

@@ -81,7 +81,8 @@ class Chooser:
         self._audiences = audiences
         self._places = {id(rule): place for place, rule in enumerate(location.rules)}
         self._bits = len(location.rules).bit_length()
-        self._tables: dict[int, Array] = {}
+        self._ranks: dict[tuple[tuple[int, int], ...], Array] = {}  # by windows of a run
+        self._tables: dict[int, tuple[Array, Array]] = {}
         self._windows: dict[int, tuple[int, int]] = {}
         self._runs: dict[str | None, tuple[RuleRun, ...]] = {}
         self._groups: dict[int, list[tuple[RuleRun, ...]]] = {}  # by ids of values of `_runs`
@@ -149,14 +150,22 @@ class Chooser:
                 stopped = ended if stopped is None else stopped | ended
         if not found:
             return Matches(np.zeros(0, np.int64), np.zeros(0, np.int32), stopped)
-        keys = np.concatenate(found) if len(found) > 1 else found[0]
-        keys.sort()  # by row, then in the order of the rules
+        keys = found[0]
+        if len(found) > 1 or self._takes_all:
+            keys = np.concatenate(found)
+            keys.sort()  # by row, then in the order of the rules
         return Matches(keys >> self._bits, (keys & (1 << self._bits) - 1).astype(np.int32), stopped)
 
-    def _keys(self, rows: Array, rules: Array | int) -> Array:
-        """Return matches as numbers: the row, and behind it the position of the rule in `_bits`."""
-        keys: Array = rows << self._bits | rules
-        return keys
+    def _keys(self, count: int, rows: Array, rules: Array | int) -> Array:
+        """Return matches as numbers: the row, and behind it the position of the rule in `_bits`.
+
+        They have 32 bits if `count` rows need no more, as these are sorted in half the time.
+        """
+        keys = rows << self._bits
+        if count.bit_length() + self._bits < 32:
+            keys = keys.astype(np.int32)
+        found: Array = keys | rules
+        return found
 
     def _choose(
         self,
@@ -180,15 +189,15 @@ class Chooser:
             if not len(places):
                 continue
             if not run.uses_allocation:
-                found.append(self._keys(places, self._places[id(run.rules[0])]))
+                found.append(self._keys(rows.count, places, self._places[id(run.rules[0])]))
                 open_rows = open_rows & ~reached
                 continue
             everyone = len(places) == rows.count
-            rule = self._table(run)[buckets.of(run.activity_id, None if everyone else places)]
+            rule = self._first_rule(run, buckets.of(run.activity_id, None if everyone else places))
             chosen = rule >= 0
             if not chosen.all():
                 places, rule = places[chosen], rule[chosen]
-            found.append(self._keys(places, rule))
+            found.append(self._keys(rows.count, places, rule))
             open_rows = open_rows.copy()
             open_rows[places] = False
         return found, stopped
@@ -218,7 +227,9 @@ class Chooser:
             drawn = buckets.of_each([one.activity_id for one in splits], places) if splits else ()
             simple = [one for one in splits if self._is_simple(one)]
             if len(simple) == len(together):
-                found.append(self._matches_of_simple(simple, places, np.asarray(drawn)))
+                rules = np.array([self._first_rule(one, b) for one, b in zip(simple, drawn, strict=True)])
+                keys, is_chosen = self._keys(rows.count, places, rules), rules >= 0
+                found.append(keys.ravel() if is_chosen.all() else keys[is_chosen])
                 continue
             of_splits = dict(zip(map(id, splits), drawn, strict=True))
             for one in together:
@@ -244,32 +255,6 @@ class Chooser:
         """Return whether a run is one split: its rules have one key, which no other run has."""
         keys = {rule.key for rule in run.rules}
         return run.uses_allocation and len(keys) == 1 and not keys & self._repeated
-
-    def _matches_of_simple(self, runs: list[RuleRun], places: Array, drawn: Array) -> Array:
-        """Return the matches of splits with one audience: of each the first rule that admits.
-
-        `drawn` has a row of buckets for each split.
-        """
-        most = max(len(run.rules) for run in runs)
-        bounds = np.array(
-            [
-                [*(self._bounds(rule) for rule in run.rules), *[(0, -1)] * (most - len(run.rules))]
-                for run in runs
-            ],
-            np.int32,
-        )
-        numbers = np.array(
-            [
-                [*(self._places[id(rule)] for rule in run.rules), *[0] * (most - len(run.rules))]
-                for run in runs
-            ]
-        )
-        rules = np.full(drawn.shape, NONE, np.int64)
-        for rank in reversed(range(most)):
-            admitted = (drawn >= bounds[:, rank, :1]) & (drawn <= bounds[:, rank, 1:])
-            np.copyto(rules, numbers[:, rank, None], where=admitted)
-        keys = self._keys(places, rules)
-        return keys[rules >= 0]
 
     def _reached(self, run: RuleRun, rows: Rows, open_rows: Array, problems: Counter[Any]) -> Array:
         """Return the rows of a run's audience; count those for which it has no value."""
@@ -309,7 +294,7 @@ class Chooser:
                 here = here[~seen[here]]
                 seen[here] = True
             if len(here):
-                found.append(self._keys(here, self._places[id(rule)]))
+                found.append(self._keys(count, here, self._places[id(rule)]))
         return found
 
     def _bounds(self, rule: CompiledRule) -> tuple[int, int]:
@@ -321,15 +306,20 @@ class Chooser:
             self._windows[id(rule)] = known
         return known
 
-    def _table(self, run: RuleRun) -> Array:
-        """Return the position of the first rule that matches, by bucket."""
-        table = self._tables.get(id(run))
-        if table is None:
-            table = np.full(len(_ALLOCATIONS), NONE, np.int32)
-            for rule in reversed(run.rules):
-                table[_admitted(rule)] = self._places[id(rule)]
-            self._tables[id(run)] = table
-        return table
+    def _first_rule(self, run: RuleRun, drawn: Array) -> Array:
+        """Return the position of the first rule of a run that admits each bucket, or `NONE`."""
+        known = self._tables.get(id(run))
+        if known is None:
+            windows = tuple(self._bounds(rule) for rule in run.rules)
+            ranks = self._ranks.get(windows)  # many splits have the same windows
+            if ranks is None:
+                ranks = self._ranks[windows] = np.full(len(_ALLOCATIONS), len(windows), np.int16)
+                for rank, (low, high) in reversed(list(enumerate(windows))):
+                    ranks[low : high + 1] = rank
+            places = np.array([*(self._places[id(rule)] for rule in run.rules), NONE], np.int32)
+            known = self._tables[id(run)] = ranks, places
+        ranks, places = known
+        return places.take(ranks.take(drawn))
 
     def _truth(self, run: RuleRun, rows: Rows, work: list[Work]) -> Truth:
         """Return where the audience of a run holds, and add its work."""
