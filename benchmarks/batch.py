@@ -365,11 +365,23 @@ def main() -> None:
     )
     single = document({name: {"in": ["v7 1", var("mbox.p0_lc")]} for name in ("hero",)})
     texts, alone = table(65_536, unique=True), Decider(single, client=CLIENT, mboxes=["hero"])
-    of_one = requests_of(texts.slice(0, FEW), {"mboxes": [{"index": 0, "name": "hero"}]})
+    of_hero = {"mboxes": [{"index": 0, "name": "hero"}]}
+    of_one = requests_of(texts.slice(0, FEW), of_hero)
     line(
         "a text of its own in every row: decide / table",
         timer.ratio(scalar(compile_artifact(single), of_one, times), columnar(alone, texts))[0],
         20,
+    )
+
+    begin, end = NOW_MS + 10**8, NOW_MS + 9 * 10**8
+    period = document({"hero": {"<=": [begin, var("current_timestamp"), end]}})
+    timed = Decider(period, client=CLIENT, mboxes=["hero"])
+    line(
+        "a time of its own in every row: decide / table",
+        timer.ratio(
+            scalar(compile_artifact(period), requests_of(few, of_hero), times), columnar(timed, batch)
+        )[0],
+        35,
     )
 
     other = document({**AUDIENCES, "hero": AUDIENCES["basket"]})
