@@ -184,6 +184,8 @@ def test_any_request_returns_or_raises_option_error(
     for call in (client.get_offers, client.send_notifications):
         with suppress(TargetError):
             call({**options, "request": request, "decisioning_method": method})
+    with suppress(TargetError):
+        client.explain_request(request)
 
 
 @given(st.data())
@@ -197,6 +199,8 @@ def test_any_attribute_of_a_request_can_have_any_value(client: TargetClient, dat
     for method in METHODS:
         with suppress(TargetError):
             client.get_offers(request=request, decisioning_method=method)
+    with suppress(TargetError):
+        client.explain_request(request)
 
 
 def _models_in(value: Any) -> list[Any]:

@@ -124,7 +124,7 @@ def test_code_of_the_same_call_is_python(form: str) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 @pytest.mark.skipif(not (PYODIDE / "wheels.json").exists(), reason="not built: run scripts/docs playground")
-def test_pyodide_decides_a_thousand_visitors_as_cpython(tmp_path: Path) -> None:
+def test_pyodide_decides_and_explains_as_cpython(tmp_path: Path) -> None:
     program = tmp_path / "run.mjs"
     program.write_text(
         f"""
@@ -136,11 +136,12 @@ for (const name of JSON.parse(fs.readFileSync(`${{home}}/wheels.json`, "utf8")))
   pyodide.unpackArchive(new Uint8Array(fs.readFileSync(`${{home}}/wheels/${{name}}`)), "wheel");
 pyodide.FS.writeFile("playground.py", fs.readFileSync({json.dumps(str(FOLDER / "playground.py"))}, "utf8"));
 const playground = pyodide.pyimport("playground");
-const found = JSON.parse(playground.examples()).map((one) => JSON.parse(playground.split(JSON.stringify(one))));
+const found = JSON.parse(playground.examples()).flatMap((one) =>
+  [playground.split, playground.answer].map((ask) => JSON.parse(ask(JSON.stringify(one)))));
 fs.writeFileSync({json.dumps(str(tmp_path / "found.json"))}, JSON.stringify(found));
 """,
         "utf-8",
     )
     subprocess.run(["node", str(program)], check=True, capture_output=True, timeout=300)
     found = json.loads((tmp_path / "found.json").read_text("utf-8"))
-    assert found == [call("split", example) for example in EXAMPLES]
+    assert found == [call(name, example) for example in EXAMPLES for name in ("split", "answer")]

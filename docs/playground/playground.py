@@ -23,12 +23,9 @@ from targetry.activities.compile.loading import load_folder
 from targetry.activities.lint.checker import check_loaded
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.model.finding import Finding
-from targetry.device.explain.budget import ExplainBudget
-from targetry.device.explain.explanation import Verdict, explain
-from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.device.explain.explanation import Verdict
 from targetry.humanize.explanation import (
     condition_parts,
-    describe_changes,
     describe_experience,
     describe_reason,
 )
@@ -61,13 +58,12 @@ _known: dict[str, _Loaded] = {}
 
 
 class _Loaded(NamedTuple):
-    """Client of an artifact, its rules, and what the page shows of activities.
+    """Client of an artifact, and what the page shows of activities.
 
     `compiled` is the artifact that they were compiled to, None for a given artifact.
     """
 
     client: TargetClient
-    rules: RuleSet
     findings: list[str]
     compiled: str | None
 
@@ -166,7 +162,7 @@ def _loaded(text: str) -> _Loaded:
         )
         _known.clear()
         compiled = None if is_artifact else json.dumps(json.loads(source), indent=2, ensure_ascii=False)
-        _known[text] = _Loaded(client, compile_artifact(source), findings, compiled)
+        _known[text] = _Loaded(client, findings, compiled)
     return _known[text]
 
 
@@ -205,17 +201,10 @@ def _line(finding: Finding, start: int) -> str:
 
 
 def _answer(loaded: _Loaded, request: dict[str, Any]) -> dict[str, Any]:
-    now_ms = int(time.time() * 1000)
     offers = loaded.client.get_offers(request=request)
-    explained = explain(
-        loaded.rules,
-        offers.request,
-        client_code="acme",
-        now_ms=now_ms,
-        budget=ExplainBudget(time.perf_counter),
-    )
     locations = []
-    for location in explained.locations:
+    for explained in loaded.client.explain_request(offers.request).locations:
+        location = explained.location
         if location.type == "mbox":
             options = offers.mbox(location.name or "").options
         elif location.type == "view":
@@ -227,10 +216,10 @@ def _answer(loaded: _Loaded, request: dict[str, Any]) -> dict[str, Any]:
                 "name": location.name or location.type,
                 "type": location.type,
                 "mode": location.mode,
-                "isRemote": location.is_remote,
+                "isRemote": explained.is_remote,
                 "offers": [{"type": one.type, "content": _text(one.content)} for one in options],
-                "rules": [_rule(rule) for rule in location.rules],
-                "changes": describe_changes(location),
+                "rules": [_rule(rule) for rule in explained.rules],
+                "changes": explained.changes,
             }
         )
     return {

@@ -1,4 +1,4 @@
-"""`client.explain`: what `targetry explain` prints, from Python."""
+"""`client.explain` and `client.explain_request`: what `targetry explain` prints, from Python."""
 
 from __future__ import annotations
 
@@ -96,3 +96,102 @@ def test_rule_that_matches_is_that_of_the_decision(client: TargetClient, visitor
         if matched is not None and activity is not None and experience is not None:
             assert matched.meta["activity.id"] == activity.id
             assert matched.meta["experience.id"] == experience.id
+
+
+def everything(visitor_id: str = "a1b2") -> dict[str, Any]:
+    """Return a request for mboxes, the page load and views of the sample."""
+    return {
+        "id": {"tntId": visitor_id},
+        "context": {"channel": "web", "address": {"url": "https://shop.example/cart"}},
+        "execute": {"mboxes": [{"index": 0, "name": "hero"}], "pageLoad": {}},
+        "prefetch": {"mboxes": [{"index": 0, "name": "promo"}], "views": [{"name": "cart"}]},
+    }
+
+
+@pytest.mark.parametrize("kind", [Blocking, Looped], ids=["sync", "async"])
+def test_request_is_explained_at_each_of_its_locations(kind: Any) -> None:
+    any_client = kind(**OPTIONS, artifact_payload=shop())
+    request = everything()
+    request["prefetch"]["views"].append({})
+    found = any_client.client.explain_request(request)
+    any_client.finish()
+    places = [(one.location.mode, one.location.type, one.name) for one in found.locations]
+    assert places == [
+        ("execute", "mbox", "hero"),
+        ("execute", "pageLoad", "target-global-mbox"),
+        ("prefetch", "mbox", "promo"),
+        ("prefetch", "view", "cart"),
+        ("prefetch", "view", ""),
+    ]
+    assert str(found).startswith("mbox hero: Hero: autumn sale › Everyday")
+    assert "pageLoad target-global-mbox" in str(found)
+    assert "every view" in str(found)
+    assert "a1b2" not in str(found)
+    assert found.context["page"]["path"] == "/cart"
+
+
+@settings(max_examples=15)
+@given(visitor_id=st.text("abcdef0123456789", min_size=1, max_size=8))
+def test_explained_request_matches_the_rules_of_its_offers(visitor_id: str) -> None:
+    options = {**OPTIONS, "send_notification_func": lambda _: None}
+    with TargetClient.create(**options, artifact_payload=shop()) as client:
+        offers = client.get_offers(request=everything(visitor_id))
+        hero, page, promo, view = client.explain_request(offers.request).locations
+    given = {
+        "hero": len(offers.mbox("hero").options),
+        "page": len(offers.page_load.options),
+        "promo": len(offers.mbox("promo").options),
+        "view": len(offers.view("cart").options),
+    }
+    explained = {"hero": hero, "page": page, "promo": promo, "view": view}
+    assert {name: len(one.location.matched) for name, one in explained.items()} == given
+
+
+def test_property_of_the_client_is_that_of_an_explained_request() -> None:
+    token = "a" * 32
+    document = mboxes_of(device_rule(1, True, content="x") | {"propertyTokens": [token]})
+    for options, is_matched in (({}, False), ({"property_token": token}, True)):
+        with TargetClient.create(**OPTIONS, **options, artifact_payload=document) as client:
+            [found] = client.explain_request(
+                {"id": {"tntId": "a"}, "execute": {"mboxes": [{"index": 0, "name": "hero"}]}}
+            ).locations
+            assert (found.matched is not None) == is_matched
+
+
+def test_request_in_qa_mode_is_explained_with_its_preview() -> None:
+    preview = {"previewIndexes": [{"activityIndex": 1, "experienceIndex": 2}], "token": "482910"}
+    with offline() as client:
+        [found, *_] = client.explain_request(everything() | {"qaMode": preview}).locations
+    assert found.matched is not None
+    assert found.matched.meta["experience.name"] == "Autumn sale"
+
+
+@pytest.mark.parametrize(
+    ("request_", "path"),
+    [
+        ({"execute": {"mboxes": [{"index": 0, "name": "hero"}]}}, "request.id"),
+        (
+            {"id": {"tntId": "a"}, "execute": {"mboxes": [{"index": 0, "name": 5}]}},
+            "request.execute.mboxes[0].name",
+        ),
+        ({"id": {"tntId": "a"}, "exekute": {}}, "request.exekute"),
+        (None, "request"),
+    ],
+    ids=["no id", "wrong name", "unknown field", "none"],
+)
+def test_wrong_request_to_explain_raises_with_its_path(
+    client: TargetClient, request_: Any, path: str
+) -> None:
+    with pytest.raises(OptionError) as caught:
+        client.explain_request(request_)
+    assert caught.value.path == path
+
+
+def test_client_that_decides_nothing_explains_nothing() -> None:
+    with (
+        TargetClient.create(**OPTIONS | {"decisioning_method": "server-side"}) as client,
+        pytest.raises(OptionError, match="decisioning_method"),
+    ):
+        client.explain_request(everything())
+    with pytest.raises(ClosedError):
+        client.explain_request(everything())

@@ -191,6 +191,14 @@ class Hero(TypedDict):
     title: str
 
 
+def explained(client: TargetClient, offers: TargetDeliveryResponse) -> None:
+    found = client.explain_request(offers.request)
+    assert_type(found.locations[0].is_remote, bool)
+    assert_type([one.name for one in found.locations], list[str])
+    client.explain_request({"id": {"tntId": "t"}})
+    client.explain_request(5)  # type: ignore[arg-type]
+
+
 def content(offers: TargetDeliveryResponse) -> None:
     assert_type(offers.content("hero"), Any)
     assert_type(offers.content("hero", default={}), Any)

@@ -35,7 +35,8 @@ from targetry.visitor import AuthState, cookie_name
 from targetry.web.client import Services
 
 if TYPE_CHECKING:
-    from targetry._client.explanation import DecisionExplanation
+    from targetry._client.decisions.call_settings import RequestInput
+    from targetry._client.explanation import DecisionExplanation, RequestExplanation
 
 
 class BaseClient:
@@ -139,6 +140,25 @@ class BaseClient:
 
         self._check_open()
         return explain_decision(self._decisions, name, visitor, parameters)
+
+    def explain_request(self, request: RequestInput) -> RequestExplanation:
+        """Explain what `get_offers` decides on device for a request now: mboxes, page load, views.
+
+        It reports nothing and takes at most two seconds of processor time. The request of a result
+        has the ids and the geo location: `print(client.explain_request(offers.request))`.
+
+        Args:
+            request: A request with an id of the visitor. Nothing is looked up for it.
+
+        Raises:
+            OptionError: The path of what is wrong.
+            NotReadyError: There are no rules yet.
+            ClosedError: The client is closed.
+        """
+        from targetry._client.explanation import explain_request
+
+        self._check_open()
+        return explain_request(self._decisions, request)
 
     def enqueue_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> bool:
         """Send displays and clicks in the background; they are bounded, retried and counted.

@@ -25,6 +25,8 @@ from targetry.humanize.explanation import (
     condition_parts,
     describe_experience,
     describe_facts,
+    describe_place,
+    describe_position,
     describe_reason,
 )
 from targetry.humanize.text import truncate_text
@@ -67,15 +69,14 @@ def _location_tree(location: LocationExplanation) -> Tree:
             tree.add(Text(_unreached(rules), "dim"))
             continue
         for rule in rules:
-            _add_rule(tree, rule, rule.location if location.name is None else "")
+            _add_rule(tree, rule, location)
     if location.more:
         tree.add(Text(f"{location.more:,} more that did not match, left out", "dim"))
     return tree
 
 
 def _title(location: LocationExplanation) -> Text:
-    name = "every view" if location.name is None else f"{location.type} {location.name}"
-    title = Text.assemble((truncate_text(name), "bold"), f" ({location.mode}): ")
+    title = Text.assemble((truncate_text(describe_place(location)), "bold"), f" ({location.mode}): ")
     if location.matched:
         experiences = dict.fromkeys(_experience(rule) for rule in location.matched)
         return title.append("; ".join(experiences), "green")
@@ -92,9 +93,9 @@ def _unreached(rules: list[RuleExplanation]) -> str:
     return f"rule {first}: not reached" if first == last else f"rules {first} to {last}: not reached"
 
 
-def _add_rule(tree: Tree, rule: RuleExplanation, where: str) -> None:
+def _add_rule(tree: Tree, rule: RuleExplanation, location: LocationExplanation) -> None:
     matched = rule.verdict is Verdict.MATCHED
-    place = truncate_text(f"{where} rule {rule.position}: ".lstrip())
+    place = truncate_text(f"{describe_position(rule, location)}: ")
     branch = tree.add(Text.assemble(_MARKS[matched], place, (_experience(rule), "bold")))
     reason = f"matched: {describe_reason(rule)}" if matched else describe_reason(rule)
     branch.add(Text(truncate_text(reason), "green" if matched else "yellow"))

@@ -54,19 +54,29 @@ def describe_reason(rule: RuleExplanation) -> str:
     return "it is for every visitor" if is_unconditional else "its condition holds"
 
 
+def describe_place(location: LocationExplanation) -> str:
+    """Return the type and the name of a location, such as `mbox hero`."""
+    return "every view" if location.name is None else f"{location.type} {location.name}"
+
+
+def describe_position(rule: RuleExplanation, location: LocationExplanation) -> str:
+    """Return the position of a rule, with its view if the location is every view."""
+    return f"rule {rule.position}" if location.name is not None else f"{rule.location} rule {rule.position}"
+
+
 def describe_location(location: LocationExplanation) -> list[str]:
     """Describe the rules of a location in lines: the result, then each rule with its condition."""
     matched = "; ".join(dict.fromkeys(_named(rule) for rule in location.matched))
     nothing = "nothing matched" if location.rules or location.more else "no rules"
-    lines = [truncate_text(f"{location.type} {location.name}: {matched or nothing}")]
+    lines = [truncate_text(f"{describe_place(location)}: {matched or nothing}")]
     if location.is_remote:
         lines.append("  only the Delivery API can decide all of it")
     for rule in location.rules:
         if rule.verdict is Verdict.NOT_REACHED:
-            lines.append(f"  · rule {rule.position}: not reached")
+            lines.append(truncate_text(f"  · {describe_position(rule, location)}: not reached"))
             continue
         mark = _MARKS[rule.verdict is Verdict.MATCHED]
-        lines.append(truncate_text(f"  {mark} rule {rule.position}: {_named(rule)}"))
+        lines.append(truncate_text(f"  {mark} {describe_position(rule, location)}: {_named(rule)}"))
         lines.append(truncate_text(f"      {describe_reason(rule)}"))
         for part in condition_parts(rule.condition):
             text = " ".join(one for one in (_MARKS[part.holds], part.text, part.value, part.error) if one)

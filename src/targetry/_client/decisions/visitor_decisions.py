@@ -299,10 +299,7 @@ class VisitorDecisions:
 
         Raises `OptionError`.
         """
-        if self._engine is None:
-            raise OptionError(
-                "decisioning_method", "is server-side, so nothing is decided on device; use get_offers"
-            )
+        self.check_method()
         ids = VisitorId(tnt_id, third_party_id, marketing_cloud_visitor_id)
         if (
             target_cookie is None
@@ -375,6 +372,13 @@ class VisitorDecisions:
             return None
         return self.prepare(settings.request, settings)
 
+    def check_method(self) -> None:
+        """Raise `OptionError` if the client decides nothing on device."""
+        if self._engine is None:
+            raise OptionError(
+                "decisioning_method", "is server-side, so nothing is decided on device; use get_offers"
+            )
+
     def check_visitor(self, visitor: object) -> None:
         """Raise `OptionError` unless it is a visitor of this client."""
         if type(visitor) is not PreparedVisitor or visitor._owner is not self:
@@ -384,6 +388,10 @@ class VisitorDecisions:
         """Return the rules that decide mboxes for a visitor, which may be in QA mode."""
         mode = visitor.qa_mode
         return rules if mode is None else self._qa_modes.for_mboxes(rules, mode, mboxes)
+
+    def rules_for_request(self, rules: RuleSet, request: DeliveryRequest) -> RuleSet:
+        """Return the rules that decide a request, which may be in QA mode."""
+        return self._qa_modes.for_request(rules, request)
 
     def rules_in_use(self) -> tuple[RuleSet | None, bool]:
         """Return the rules, None for none, and whether they can be outdated."""

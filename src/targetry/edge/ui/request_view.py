@@ -35,6 +35,7 @@ from targetry.humanize.explanation import (
     condition_parts,
     describe_experience,
     describe_facts,
+    describe_position,
     describe_reason,
 )
 from targetry.humanize.text import compact_json
@@ -369,9 +370,8 @@ def _more(unshown: int, unreached: int) -> str:
 
 
 def _rule(rule: RuleExplanation, location: LocationExplanation, budget: _LineBudget) -> RuleView:
-    where = f"{rule.location} " if location.name is None else ""
     return RuleView(
-        title=f"{where}rule {rule.position}",
+        title=describe_position(rule, location),
         experience=_experience(rule.meta),
         reason=describe_reason(rule),
         is_matched=rule.verdict is Verdict.MATCHED,
