@@ -32,9 +32,9 @@ LIMITS: dict[str, tuple[int, str | None, int]] = {
     "decide, A/B test, reported": (20_500, AB_OFFERS, 5),
     "decide, parameter rule": (21_000, RULE_OFFERS, 5),
     "visitor and decide, A/B test": (39_500, AB_OFFERS, 3),
-    "flag, A/B test, impression window": (32_000, AB_OFFERS, 4),
+    "flag, A/B test, impression window": (25_000, AB_OFFERS, 5),
     "the edge's deliver": (85_000, None, 1),
-    "the edge's OFREP, one flag": (122_000, None, 1),
+    "the edge's OFREP, one flag": (108_000, None, 1),
 }
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

@@ -33,7 +33,7 @@ def evaluated(
     parsed = parse_key(key)
     facts = visitor_facts(visitor, Context(), CLIENT, {"page": "home"})
     outcome = decide_mbox(rules, parsed.mbox, facts, None, NOW_MS)
-    return evaluate_on_device(key, parsed, wanted, outcome, facts, is_stale=is_stale)
+    return evaluate_on_device(key, parsed, wanted, outcome, is_stale)
 
 
 @pytest.mark.parametrize(

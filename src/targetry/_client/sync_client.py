@@ -31,6 +31,7 @@ from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.errors import ApiException
 from targetry.flags.flow import drive
+from targetry.flags.value import TYPE_NAMES
 from targetry.http.protocol import HttpResponse
 from targetry.models import Geo
 
@@ -298,7 +299,7 @@ class TargetClient(BaseClient):
         Raises:
             OptionError: An argument is of a type that no flag takes. Nothing else is raised.
         """
-        wanted = wanted_type(default)
+        wanted = TYPE_NAMES.get(type(default)) or wanted_type(default)
         evaluation = self._flags.evaluate_now(key, wanted, visitor, context)
         if evaluation is None:
             evaluation = drive(self._flags.evaluate(key, wanted, visitor, context), self._step)
@@ -313,7 +314,7 @@ class TargetClient(BaseClient):
         context: Mapping[str, Any] | None = None,
     ) -> FlagDetails[D]:
         """Return the value as `flag` does, with variant, reason, error code and metadata."""
-        wanted = wanted_type(default)
+        wanted = TYPE_NAMES.get(type(default)) or wanted_type(default)
         evaluation = self._flags.evaluate_now(key, wanted, visitor, context)
         if evaluation is None:
             evaluation = drive(self._flags.evaluate(key, wanted, visitor, context), self._step)

@@ -87,6 +87,11 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
             facts = self._facts = _mbox_facts(self.name, self.visitor, self.parameters, self.moment_ms)
         return facts
 
+    @property
+    def variant(self) -> str | None:
+        """Name of the experience, else its id; None if no rule matched."""
+        return self.templates[0].variant if self.templates else None
+
     def has_impressions(self) -> bool:
         """Return whether there is something to report if the content is shown."""
         templates = self.templates
@@ -101,8 +106,8 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
 
     def render_content(self) -> Any:
         """Return the content as `content` does, new at each call."""
-        if len(self.templates) == 1 and len(execute := self.templates[0].execute) == 1:
-            option = execute[0]
+        templates = self.templates
+        if len(templates) == 1 and (option := templates[0].only_option) is not None:
             return option.shared if option.render is None else option.render(self.facts)
         return merged_content(self.options, UNDEFINED)
 
@@ -156,18 +161,18 @@ def decide_mbox(
         return None
     token = visitor.property_token
     runs = location.unrestricted if token is None else location.runs(token)
-    if name == rules.global_mbox:
-        common = _mbox_facts(name, visitor, parameters, now_ms)
-        matches = list(all_matches(runs, common))
-        rule, templates = next(iter(matches), None), tuple(rules.template(one) for one in matches)
-        return MboxOutcome(rules, name, visitor, parameters, now_ms, location, rule, templates, common)
     facts = None
-    if location.has_conditions:
+    if name == rules.global_mbox:
         facts = _mbox_facts(name, visitor, parameters, now_ms)
-        rule = first_match(runs, facts)
+        matches = list(all_matches(runs, facts))
+        rule, templates = (matches[0], tuple(map(rules.template, matches))) if matches else (None, ())
     else:
-        rule = first_in_window(runs, visitor.request)
-    templates = () if rule is None else (rule.template or rules.template(rule),)
+        if location.has_conditions:
+            facts = _mbox_facts(name, visitor, parameters, now_ms)
+            rule = first_match(runs, facts)
+        else:
+            rule = first_in_window(runs, visitor.request)
+        templates = () if rule is None else (rule.template or rules.template(rule),)
     return MboxOutcome(rules, name, visitor, parameters, now_ms, location, rule, templates, facts)
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from targetry.device.artifact import ConsequenceDocument, MetricDocument, OptionDocument
 from targetry.device.logic.javascript import UNDEFINED, to_text
@@ -111,7 +114,7 @@ Render = Callable[["Facts"], Any]
 """Renders content for one location of one request."""
 
 
-class OptionTemplate(NamedTuple):
+class OptionTemplate(msgspec.Struct, frozen=True, eq=False):
     """An option; its content is `shared`, if immutable, or the result of `render`.
 
     `is_constant`: the content is equal for all visitors and locations.
@@ -134,6 +137,7 @@ class Template:
 
     `execute` are the options for execute requests, without event tokens and without blank options;
     `prefetch` are those for prefetch requests, with the event tokens for notifications.
+    `only_option` is that of `execute` if there is exactly one.
     `is_constant`: name, options and metrics are equal for all visitors and locations.
     `experience` has the ids of activity and experience, `variant` the name of the experience.
     """
@@ -149,6 +153,7 @@ class Template:
         "meta",
         "metrics",
         "name",
+        "only_option",
         "prefetch",
         "tokens",
         "variant",
@@ -165,7 +170,8 @@ class Template:
         self.labels = labels_of(meta)
         self.variant = variant_of(meta)
         self.experience = self.labels.get("activity.id"), self.labels.get("experience.id")
-        self.execute = tuple(option._replace(event_token=None) for option in options if not option.is_blank)
+        self.execute = tuple(replace(option, event_token=None) for option in options if not option.is_blank)
+        self.only_option = self.execute[0] if len(self.execute) == 1 else None
         self.prefetch = tuple(_with_display_token(options, metrics))
         tokens = (option.event_token for option in options if option.event_token)
         self.event_tokens = tuple(dict.fromkeys(tokens))
@@ -184,10 +190,11 @@ class Template:
         `tokens` are response tokens of all options, which replace those of the rule.
         """
         options = []
-        for type_, shared, render, event_token, _ in templates:
-            content = shared if render is None else render(facts)
+        for template in templates:
+            render = template.render
+            content = template.shared if render is None else render(facts)
             own = self.tokens | tokens if tokens else self.tokens.copy()
-            options.append(Option(type_, content, event_token, own))
+            options.append(Option(template.type, content, template.event_token, own))
         return options
 
     def execute_metrics(self) -> list[Metric]:
@@ -233,7 +240,7 @@ def _with_display_token(options: list[OptionTemplate], metrics: list[MetricDocum
             and position < len(metrics)
             and metrics[position].type == MetricType.DISPLAY
         ):
-            option = option._replace(event_token=metrics[position].event_token)
+            option = replace(option, event_token=metrics[position].event_token)
         completed.append(option)
     return completed
 

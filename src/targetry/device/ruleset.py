@@ -149,7 +149,8 @@ class Location:
         self.has_conditions = any(rule.audience or rule.test for rule in self.rules)  # besides windows
         self._tokens = frozenset(token for rule in self.rules for token in rule.tokens)
         self._by_token: dict[str, tuple[Run, ...]] = {}
-        self._reasons: dict[str | None, dict[CompiledRule, Reason]] = {}
+        self.unrestricted_reasons = _reasons(self.unrestricted)
+        self._reasons: dict[str, dict[CompiledRule, Reason]] = {}
 
     def runs(self, property_token: str | None) -> tuple[Run, ...]:
         """Return the rules for a request with this property token.
@@ -171,8 +172,8 @@ class Location:
 
         Computed once for each set of rules.
         """
-        if property_token not in self._tokens:
-            property_token = None
+        if property_token is None or property_token not in self._tokens:
+            return self.unrestricted_reasons[rule]
         reasons = self._reasons.get(property_token)
         if reasons is None:
             reasons = _reasons(self.runs(property_token))

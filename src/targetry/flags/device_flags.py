@@ -55,7 +55,7 @@ def evaluate_all(
         if outcome is not None and outcome.failures:
             note_failures(outcome.failures)
         try:
-            whole = evaluate_on_device(name, FlagKey(name), None, outcome, facts, is_stale=is_stale)
+            whole = evaluate_on_device(name, FlagKey(name), None, outcome, is_stale)
         except FlagError as error:
             yield [failed(name, error)]
             continue

@@ -29,11 +29,13 @@ REASONS: Final[dict[str, Reason]] = {
 }
 
 
-class FlagEvaluation(msgspec.Struct, eq=False):
+class FlagEvaluation(msgspec.Struct, eq=False, gc=False):
     """Outcome of one evaluation.
 
     `value` is `UNDEFINED` if the default applies: nothing matched, the experience has default
-    content, or an error occurred, which `error_code` and `message` describe.
+    content, or an error occurred, which `error_code` and `message` describe. `source` is what
+    decided, on device or server-side. `stale` is the reason of a decision whose rules can be
+    outdated, else None.
     """
 
     key: str
@@ -41,7 +43,8 @@ class FlagEvaluation(msgspec.Struct, eq=False):
     reason: Reason = "DEFAULT"
     error_code: ErrorCode | None = None
     message: str | None = None
-    source: Decided | Delivered | None = None
+    source: MboxOutcome | Delivered | None = None
+    stale: Reason | None = None
 
     @property
     def variant(self) -> str | None:
@@ -51,34 +54,18 @@ class FlagEvaluation(msgspec.Struct, eq=False):
     @property
     def metadata(self) -> Metadata:
         """Ids and names of activity, experience and offer, and of the rules; a new dict."""
-        return {} if self.source is None else self.source.metadata()
-
-
-class Decided(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """Source of the metadata of a decision on device.
-
-    `stale` is the reason of the decision if its rules can be outdated, else None.
-    """
-
-    outcome: MboxOutcome
-    stale: Reason | None = None
-
-    @property
-    def variant(self) -> str | None:
-        """Name of the experience, else its id."""
-        templates = self.outcome.templates
-        return templates[0].variant if templates else None
-
-    def metadata(self) -> Metadata:
-        """Return the metadata of the evaluation."""
-        outcome = self.outcome
+        source = self.source
+        if source is None:
+            return {}
+        if isinstance(source, Delivered):
+            return source.metadata()
         metadata: Metadata = {
             "decisioningMethod": "on-device",
-            "flagSetId": flag_set_id(outcome.visitor),
-            "version": outcome.rules.revision,
+            "flagSetId": flag_set_id(source.visitor),
+            "version": source.rules.revision,
         }
-        if outcome.templates:
-            metadata |= outcome.templates[0].labels
+        if source.templates:
+            metadata |= source.templates[0].labels
         if self.stale is not None:
             metadata["reason"] = self.stale
         return metadata
@@ -116,8 +103,6 @@ def evaluate_on_device(
     parsed: FlagKey,
     wanted: FlagType | None,
     outcome: MboxOutcome | None,
-    facts: VisitorFacts,
-    *,
     is_stale: bool,
 ) -> FlagEvaluation:
     """Evaluate a decision made on device.
@@ -127,7 +112,6 @@ def evaluate_on_device(
         parsed: The parsed key.
         wanted: The type that the caller requests; None for any.
         outcome: The result of `decide_mbox`; None if the rules cannot decide the mbox.
-        facts: The facts of the decision.
         is_stale: Whether the rules can be outdated.
 
     Raises:
@@ -135,14 +119,18 @@ def evaluate_on_device(
     """
     if outcome is None:
         raise FlagError("FLAG_NOT_FOUND", f"mbox {shown(parsed.mbox)} is not decided on device")
-    if facts.request.allocations and not facts.request.visitor:
+    facts = outcome.visitor
+    if not facts.request.visitor and facts.request.allocations:
         raise FlagError(
             "TARGETING_KEY_MISSING", "an activity splits its visitors, and the context names none"
         )
     reason: Reason = "DEFAULT"
     value = UNDEFINED
     if (rule := outcome.rule) is not None:
-        reason = REASONS[outcome.location.reason(rule, facts.property_token)]
+        token, location = facts.property_token, outcome.location
+        reason = REASONS[
+            location.unrestricted_reasons[rule] if token is None else location.reason(rule, token)
+        ]
         value = outcome.render_content()
         if value is not UNDEFINED:  # else default content
             if parsed.path:
@@ -150,8 +138,8 @@ def evaluate_on_device(
             if wanted is not None and type(value) is not EXACT_TYPES[wanted]:
                 value = as_type(value, wanted)
     if is_stale:
-        return FlagEvaluation(key, value, "STALE", None, None, Decided(outcome, reason))
-    return FlagEvaluation(key, value, reason, None, None, Decided(outcome))
+        return FlagEvaluation(key, value, "STALE", None, None, outcome, reason)
+    return FlagEvaluation(key, value, reason, None, None, outcome)
 
 
 def evaluate_response(

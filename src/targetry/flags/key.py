@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from targetry.errors import OptionError
 from targetry.flags.errors import FlagError
@@ -14,7 +16,7 @@ DEFAULT_SEPARATOR: Final = ":"
 _RESERVED: Final = "/#?%."  # in URLs, which OFREP clients put keys into unescaped, and in paths
 
 
-class FlagKey(NamedTuple):
+class FlagKey(msgspec.Struct, frozen=True):
     """The mbox of a flag, and the path of an attribute of its JSON offer, empty for the offer."""
 
     mbox: str

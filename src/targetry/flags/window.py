@@ -36,7 +36,7 @@ class ImpressionWindow:
     def admit(self, entry: Hashable, now: float) -> bool:
         """Return whether an impression is due, and note it if so."""
         noted = self._reported.get(entry)
-        if noted is not None and 0 <= now - noted < self._seconds:
+        if noted is not None and 0.0 <= now - noted < self._seconds:
             return False
         self.note(entry, now)
         return True

@@ -167,12 +167,11 @@ class _Parts:
                 return decide_mbox(decisions, name, visitor, parameters, shown)
 
         def decide_flag_of(
-            evaluator: FlagEvaluator, rules: RuleSet, key: Any, subject: Any
+            evaluator: FlagEvaluator, rules: RuleSet, key: Any, visitor: Any, parameters: Any
         ) -> MboxOutcome | None:
-            ids = _ids(subject.read.id if subject.visitor is None else subject.visitor.id)
-            active = overrides.active(ids, evaluator._decisions)
+            active = overrides.active(_ids(visitor.id), evaluator._decisions)
             raise_failure(active, [key.mbox])
-            return decide_flag(evaluator, overrides.laid_over(rules, active), key, subject)
+            return decide_flag(evaluator, overrides.laid_over(rules, active), key, visitor, parameters)
 
         def make_engine_of(engine: DecisioningEngine, options: ClientSettings, **parts: Any) -> None:
             is_remote = options.artifact_payload is None and not isinstance(options.artifact_location, Path)

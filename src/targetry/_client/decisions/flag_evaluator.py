@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -22,8 +22,7 @@ from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.offers import Reason
-from targetry.delivery.prepare import PreparedRequest
-from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox
+from targetry.device.decide_mbox import MboxOutcome, decide_mbox
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.errors import ApiException, ClosedError, ErrorCode, NotReadyError, OptionError
@@ -40,7 +39,7 @@ from targetry.flags.evaluation import (
 )
 from targetry.flags.key import FlagKey
 from targetry.flags.settings import FlagSettings
-from targetry.flags.value import TYPE_NAMES, FlagType, type_of
+from targetry.flags.value import FlagType, type_of
 from targetry.flags.window import ImpressionWindow
 from targetry.geo.lookup import needs_lookup
 from targetry.messages import DECISIONING_ENGINE_NOT_READY
@@ -125,13 +124,14 @@ class FlagEvaluator:
         self._impressions = settings.impressions
         self._window = ImpressionWindow(settings.window_s)
         self._clock = clock
-        self._reasons: Counter[str] = Counter()
+        self._reasons = dict.fromkeys(get_args(Reason), 0)  # counts faster than a `Counter`
         self._error_codes: Counter[str] = Counter()
         self._repeated = 0
 
     def stats(self) -> FlagStats:
         """Return the counts as they are now."""
-        return FlagStats(dict(self._reasons), dict(self._error_codes), self._repeated)
+        reasons = {reason: count for reason, count in self._reasons.items() if count}
+        return FlagStats(reasons, dict(self._error_codes), self._repeated)
 
     def evaluate_now(
         self,
@@ -143,22 +143,25 @@ class FlagEvaluator:
         """Evaluate one flag as `evaluate` does if nothing has to wait and no hook observes it."""
         if self._hooks is not None:
             return None
-        decisions = self._decisions
-        if type(key) is not str or type(visitor) is not PreparedVisitor or context is not None:
+        if context is not None or type(key) is not str or type(visitor) is not PreparedVisitor:
             self._check_arguments(key, visitor, context)
-        elif visitor._owner is not decisions:
-            decisions.check_visitor(visitor)
+        elif visitor._owner is not self._decisions:
+            self._decisions.check_visitor(visitor)
         try:
             self._check_open()
             parsed = self._parse(key)
-            if visitor is not None and not context:
-                subject = _Subject(visitor._facts, None, visitor, None)
-            else:
+            parameters = None
+            if visitor is None or context:
                 subject = self._subject(visitor, context or {})
-            rules, is_stale = decisions.rules_in_use()
-            if rules is None or (subject.read and self._place(rules, parsed, subject) is not None):
-                return None
-            evaluation = self._evaluate_on_device(key, parsed, wanted, rules, is_stale, subject)
+                visitor, parameters = subject.visitor, subject.parameters
+                rules, is_stale = self._decisions.rules_in_use()
+                if rules is None or self._place(rules, parsed, subject) is not None:
+                    return None
+            else:
+                rules, is_stale = self._decisions._engine.in_use()  # type: ignore[union-attr]  # as in `decide`
+                if rules is None:
+                    return None
+            evaluation = self._evaluate_on_device(key, parsed, wanted, rules, is_stale, visitor, parameters)
         except Exception as error:
             evaluation = self._failed(key, error)
         if evaluation is None:
@@ -211,7 +214,7 @@ class FlagEvaluator:
             return (yield from self._evaluate_all(subject))
         decisions = self._decisions
         with self._hooks.begin("all_flags", decisions.method) as observed:
-            outcome = observed.outcome = FlagOutcome(subject.facts.request.visitor)
+            outcome = observed.outcome = FlagOutcome(subject.visitor._facts.request.visitor)
             evaluations = yield from self._evaluate_all(subject)
             outcome.add_flags(evaluations, decisions.property_token or decisions.client_code)
         return evaluations
@@ -222,12 +225,11 @@ class FlagEvaluator:
             raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
         if (place := self._place(rules, None, subject)) is not None and subject.read is not None:
             subject.read.context.geo = yield place
-        if subject.visitor is not None:
-            rules = self._decisions.rules_for(rules, subject.visitor, rules.mboxes)
+        rules = self._decisions.rules_for(rules, subject.visitor, rules.mboxes)
         evaluations = []
         for flags in evaluate_all(
             rules,
-            subject.facts,
+            subject.visitor._facts,
             subject.parameters,
             int(time.time() * 1000),
             separator=self._keys.separator,
@@ -276,9 +278,8 @@ class FlagEvaluator:
         )
         if isinstance(flag_key, str) and (clicked := self._click_tokens(flag_key, subject)) is not None:
             notification.type, notification.mbox, notification.tokens = MetricType.CLICK, *clicked
-        request = DeliveryRequest(
-            id=read.id, context=read.context, _property=_property(read), notifications=[notification]
-        )
+        request = _request(read)
+        request.notifications = [notification]
         return enqueue(request=request, session_id=read.session_id)
 
     def _click_tokens(self, flag_key: str, subject: _Subject) -> tuple[NotificationMbox, list[str]] | None:
@@ -287,7 +288,7 @@ class FlagEvaluator:
         if rules is None:
             return None
         mbox = self._keys.parse(flag_key).mbox
-        outcome = self._decide(rules, FlagKey(mbox), subject)
+        outcome = self._decide(rules, FlagKey(mbox), subject.visitor, subject.parameters)
         tokens = [] if outcome is None else [one.event_token for one in outcome.metrics if one.event_token]
         return (NotificationMbox(mbox), tokens) if tokens else None
 
@@ -338,14 +339,16 @@ class FlagEvaluator:
         decisions = self._decisions
         subject = self._subject(visitor, context)
         if observed is not None:
-            observed.visitor_id = subject.facts.request.visitor
+            observed.visitor_id = subject.visitor._facts.request.visitor
         rules, is_stale = decisions.rules_in_use()
         if rules is None and decisions.method is _ON_DEVICE:
             raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
         if rules is not None:
             if (place := self._place(rules, parsed, subject)) is not None and subject.read is not None:
                 subject.read.context.geo = yield place
-            evaluation = self._evaluate_on_device(key, parsed, wanted, rules, is_stale, subject)
+            evaluation = self._evaluate_on_device(
+                key, parsed, wanted, rules, is_stale, subject.visitor, subject.parameters
+            )
             if evaluation is not None:
                 return evaluation
         return (yield from self._evaluate_server_side(key, parsed, wanted, subject))
@@ -355,10 +358,13 @@ class FlagEvaluator:
         decisions = self._decisions
         if visitor is not None:
             given = merge_parameters(visitor, read_parameters(context)) if context else None
-            return _Subject(visitor._facts, given, visitor, None)
+            return _Subject(visitor, given, None)
         read = read_evaluation_context(context, self._targeting)
         facts = subject_facts(read, decisions.client_code, decisions.property_token)
-        return _Subject(facts, None, None, read)
+        settings = None
+        if read.property_token is not None:
+            settings = CallSettings(_request(read), _ON_DEVICE, read.session_id)
+        return _Subject(PreparedVisitor(decisions, facts, read.id, read.session_id, settings), None, read)
 
     def _place(self, rules: RuleSet, parsed: FlagKey | None, subject: _Subject) -> Geo | None:
         """Return the place to look up before a flag is decided, or all if `parsed` is None."""
@@ -370,10 +376,12 @@ class FlagEvaluator:
             return None
         return geo if needs_lookup(geo, True) is not None else None
 
-    def _decide(self, rules: RuleSet, parsed: FlagKey, subject: _Subject) -> MboxOutcome | None:
-        if subject.visitor is not None and subject.visitor.qa_mode is not None:
-            rules = self._decisions.rules_for(rules, subject.visitor, (parsed.mbox,))
-        outcome = decide_mbox(rules, parsed.mbox, subject.facts, subject.parameters, time.time() * 1000)
+    def _decide(
+        self, rules: RuleSet, parsed: FlagKey, visitor: PreparedVisitor, parameters: dict[str, Any] | None
+    ) -> MboxOutcome | None:
+        if visitor.qa_mode is not None:
+            rules = self._decisions.rules_for(rules, visitor, (parsed.mbox,))
+        outcome = decide_mbox(rules, parsed.mbox, visitor._facts, parameters, time.time() * 1000)
         if outcome is not None and outcome.location.has_conditions and outcome.failures:
             self._decisions.note_failures(outcome.failures)
         return outcome
@@ -385,32 +393,26 @@ class FlagEvaluator:
         wanted: FlagType | None,
         rules: RuleSet,
         is_stale: bool,
-        subject: _Subject,
+        visitor: PreparedVisitor,
+        parameters: dict[str, Any] | None,
     ) -> FlagEvaluation | None:
         """Evaluate a flag by the rules, and report it; None if the Delivery API is to decide."""
-        outcome = self._decide(rules, parsed, subject)
+        outcome = self._decide(rules, parsed, visitor, parameters)
         if outcome is None and self._decisions.method is not _ON_DEVICE:
             return None
-        evaluation = evaluate_on_device(key, parsed, wanted, outcome, subject.facts, is_stale=is_stale)
-        is_qa = subject.visitor is not None and subject.visitor.qa_mode is not None
-        if outcome is not None and self._impressions != "never" and outcome.has_impressions() and not is_qa:
-            self._report(parsed.mbox, subject, outcome)
+        evaluation = evaluate_on_device(key, parsed, wanted, outcome, is_stale)
+        assert outcome is not None
+        if visitor.qa_mode is None and outcome.has_impressions():
+            identity = visitor._facts.request.visitor
+            if self._impressions == "once" and identity:  # without an id each visitor is another
+                entry, clock = (identity, parsed.mbox, outcome.templates[0].experience), self._clock
+                if self._window.admit(entry, clock()):
+                    self._decisions.report(visitor, outcome)
+                else:
+                    self._repeated += 1
+            elif self._impressions != "never":
+                self._decisions.report(visitor, outcome)
         return evaluation
-
-    def _report(self, mbox: str, subject: _Subject, outcome: MboxOutcome) -> None:
-        visitor = subject.facts.request.visitor
-        if visitor and self._impressions == "once":  # without an id each visitor is another
-            entry = visitor, mbox, outcome.templates[0].experience
-            if not self._window.admit(entry, self._clock()):
-                self._repeated += 1
-                return
-        self._decisions.report(subject.visitor or self._prepared(subject), outcome)
-
-    def _prepared(self, subject: _Subject) -> PreparedRequest:
-        read = subject.read
-        assert read is not None
-        request = DeliveryRequest(id=read.id, context=read.context, _property=_property(read))
-        return self._decisions.prepare(request, CallSettings(request, _ON_DEVICE, read.session_id))
 
     def _evaluate_server_side(
         self, key: str, parsed: FlagKey, wanted: FlagType | None, subject: _Subject
@@ -422,21 +424,21 @@ class FlagEvaluator:
         options = result.mbox(parsed.mbox).options
         method = result.meta["decisioning_method"]
         return evaluate_response(
-            key, parsed, wanted, options, flag_set=flag_set_id(subject.facts), method=method
+            key, parsed, wanted, options, flag_set=flag_set_id(subject.visitor._facts), method=method
         )
 
     def _offer(self, parsed: FlagKey, subject: _Subject) -> tuple[CallSettings, tuple[object, ...] | None]:
         """Return the call of `get_offers`, and the entry of the window that it opens, if any."""
-        facts, read, visitor = subject.facts, subject.read, subject.visitor
+        read, visitor = subject.read, subject.visitor
+        facts = visitor._facts
         parameters = facts.details.parameters if subject.parameters is None else subject.parameters
         mbox = MboxRequest(index=0, name=parsed.mbox, parameters=parameters or None)
         if read is not None:
             mbox.profile_parameters = read.profile_parameters or None
             mbox.order, mbox.product = read.order, read.product
-            request = DeliveryRequest(id=read.id, context=read.context, _property=_property(read))
+            request = _request(read)
             session_id = read.session_id
         else:
-            assert visitor is not None
             request = replace(visitor._prepared.request, request_id=None)
             session_id = visitor.session_id
         entry = None
@@ -457,14 +459,13 @@ class FlagEvaluator:
 
 
 class _Subject(msgspec.Struct, eq=False, gc=False):
-    """Visitor of an evaluation: a prepared `visitor`, or the context that was `read`.
+    """Visitor of an evaluation: the caller's, or one of the context that was `read`.
 
-    `parameters` are the mbox parameters of this evaluation, None for those of `facts`.
+    `parameters` are the mbox parameters of this evaluation, None for those of the visitor.
     """
 
-    facts: VisitorFacts
+    visitor: PreparedVisitor
     parameters: dict[str, Any] | None
-    visitor: PreparedVisitor | None
     read: FlagSubject | None
 
 
@@ -488,7 +489,7 @@ def wanted_type(default: object) -> FlagType | None:
     Raises:
         OptionError: No flag can have a value of the default's type.
     """
-    wanted = TYPE_NAMES.get(type(default)) or type_of(default)
+    wanted = type_of(default)
     if wanted is None and default is not None:
         raise OptionError(
             "default", f"must be a bool, int, float, str, list, dict or None, not {type_name(default)}"
@@ -506,5 +507,7 @@ def _order(order_id: Any, product_ids: Any, value: float | None) -> Order | None
     )
 
 
-def _property(read: FlagSubject) -> ModelProperty | None:
-    return None if read.property_token is None else ModelProperty(read.property_token)
+def _request(read: FlagSubject) -> DeliveryRequest:
+    """Return the request of a context, without locations."""
+    property_ = None if read.property_token is None else ModelProperty(read.property_token)
+    return DeliveryRequest(id=read.id, context=read.context, _property=property_)

@@ -14,7 +14,7 @@ from targetry._client.decisions.call_settings import CallSettings, checked_copy
 from targetry._client.decisions.evaluations import evaluate_outcome
 from targetry._client.decisions.hook_runner import FlagOutcome, ObservedCall
 from targetry._client.decisions.qa_mode import QaModes
-from targetry._client.decisions.reports import DecisionReport, ImpressionReport
+from targetry._client.decisions.reports import DecisionReport
 from targetry._client.decisions.skipped_rules import SkippedRules
 from targetry._runtime import validators
 from targetry._runtime.forks import ensure_after_fork
@@ -267,7 +267,7 @@ class VisitorDecisions:
         property_token: str | None,
         method: DecisioningMethod,
         defaults: RequestDefaults,
-        report: Callable[[ImpressionReport | DecisionReport], bool],
+        report: Callable[[DecisionReport], bool],
         skipped_rules: SkippedRules,
         qa_modes: QaModes,
     ) -> None:
@@ -478,16 +478,10 @@ class VisitorDecisions:
         """Count and log rules that could not be evaluated."""
         self._skipped_rules.note(failures)
 
-    def report(self, visitor: PreparedVisitor | PreparedRequest, outcome: MboxOutcome) -> bool:
-        """Submit the impressions of a decision, and return whether they were accepted.
-
-        Those of one prepared visitor are reported together.
-        """
+    def report(self, visitor: PreparedVisitor, outcome: MboxOutcome) -> bool:
+        """Submit the impressions of a decision, and return whether they were accepted."""
         cluster = self._defaults.sticky_cluster
-        if isinstance(visitor, PreparedVisitor):
-            return self._hand_over(DecisionReport(outcome.templates, outcome.moment_ms, cluster, visitor))
-        impressions = outcome.impressions
-        return self._hand_over(ImpressionReport(visitor, impressions, len(impressions), cluster))
+        return self._hand_over(DecisionReport(outcome.templates, outcome.moment_ms, cluster, visitor))
 
 
 def merge_parameters(visitor: PreparedVisitor, added: dict[str, Any]) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def decide_flag(
     outcome = decide_mbox(artifact.rules, parsed.mbox, facts, None, now_ms)
     if outcome is not None and outcome.failures:
         note_failures(outcome.failures)
-    evaluation = evaluate_on_device(key, parsed, None, outcome, facts, is_stale=is_stale)
+    evaluation = evaluate_on_device(key, parsed, None, outcome, is_stale)
     assert outcome is not None
     return DecidedFlag(evaluation, outcome, facts.request.visitor)
 
