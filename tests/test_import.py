@@ -76,7 +76,7 @@ def test_asyncio_client_is_imported_at_first_use() -> None:
     assert {"targetry._client.async_client", "asyncio"} <= loaded
 
 
-def test_edge_without_folders_and_visitors_of_its_page_does_not_import_for_them() -> None:
+def test_edge_imports_only_what_its_options_need() -> None:
     program = (
         "import logging\n"
         "from targetry.edge.options import EdgeOptions\n"
@@ -85,7 +85,7 @@ def test_edge_without_folders_and_visitors_of_its_page_does_not_import_for_them(
     )
     loaded = loaded_after(program)
     assert "targetry.edge.server" in loaded
-    assert {"jinja2", "targetry.activities", "yaml"}.isdisjoint(loaded)
+    assert {"jinja2", "targetry.activities", "targetry.report", "yaml"}.isdisjoint(loaded)
 
 
 def test_importing_targetry_prints_nothing_and_configures_nothing() -> None:

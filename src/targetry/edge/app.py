@@ -75,7 +75,6 @@ from targetry.edge.ofrep.settings import OfrepSettings
 from targetry.edge.ui.ask_page import AskPage
 from targetry.edge.ui.files_page import FilesPage
 from targetry.edge.ui.page import Dashboard
-from targetry.edge.ui.report_cache import ReportCache
 from targetry.edge.ui.request_history import RequestHistory
 from targetry.errors import ErrorCode
 from targetry.hooks import Hook, with_installed
@@ -83,6 +82,7 @@ from targetry.recording.log import RequestLog
 
 if TYPE_CHECKING:
     from targetry.edge.ui.folder_editor import FolderEditor
+    from targetry.edge.ui.report_cache import ReportCache
 
 _ARTIFACT_PATH: Final = re.compile(r"/([^/]+)/([^/]+)/v1/(?:[^/]+/)?(rules\.(?:json|bin))")
 _UNKNOWN_PATH: Final = "(unknown path)"

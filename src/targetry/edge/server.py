@@ -36,7 +36,6 @@ from targetry.edge.http.write_access import WriteAccess
 from targetry.edge.ofrep.event_streams import EventStreams
 from targetry.edge.ofrep.settings import OfrepSettings, ofrep_settings
 from targetry.edge.options import EdgeOptions
-from targetry.edge.ui.report_cache import ReportCache
 from targetry.errors import OptionError
 from targetry.geo.maxmind import GeoDatabase
 from targetry.ledger.location import is_address, open_ledger
@@ -48,6 +47,7 @@ from targetry.samples import shop_path
 
 if TYPE_CHECKING:
     from targetry.edge.ui.folder_editor import FolderEditor
+    from targetry.edge.ui.report_cache import ReportCache
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 1024
@@ -131,7 +131,7 @@ def open_edge(options: EdgeOptions, log: logging.Logger, *, hash_key: bytes | No
             locate=places.find if places is not None else None,
             cluster=options.cluster,
             log=log,
-            report_cache=ReportCache(ledger) if ledger is not None else None,
+            report_cache=_report_cache(ledger),
             limits=_limits(options, log),
             access=AccessPolicy(options.allow_origins, host=options.host),
             write_access=_write_access(options),
@@ -324,6 +324,14 @@ def check(options: EdgeOptions) -> None:
         check_log_options(options.record_share, _max_log_bytes(options))
     if options.workers > 1 and os.name != "posix":
         raise OptionError("workers", "several processes cannot share a port on this system")
+
+
+def _report_cache(ledger: EventStore | None) -> ReportCache | None:
+    if ledger is None:
+        return None
+    from targetry.edge.ui.report_cache import ReportCache  # takes a tenth of an edge's start
+
+    return ReportCache(ledger)
 
 
 def _editors(options: EdgeOptions) -> list[FolderEditor]:

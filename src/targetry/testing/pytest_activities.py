@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,20 +76,9 @@ class ActivityTestItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *more: Any, **named: Any) -> Any:
         if isinstance(excinfo.value, ActivityTestError):
-            return "\n".join(self._lines(excinfo.value.failures))
+            describe = partial(describe_decision, budget=ExplainBudget(time.thread_time))
+            return "\n".join(self._subject.lines(excinfo.value.failures, describe))
         return super().repr_failure(excinfo, *more, **named)
-
-    def _lines(self, failures: list[TestFailure]) -> list[str]:
-        lines = [failure.message for failure in failures]
-        if (request := failures[0].request) is not None:
-            lines += describe_decision(
-                self._subject.rules,
-                request,
-                client_code=self._subject.client,
-                now_ms=failures[0].now_ms,
-                budget=ExplainBudget(time.thread_time),
-            )
-        return lines
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self._located.line - 1, self.name

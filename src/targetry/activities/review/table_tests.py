@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -230,6 +230,14 @@ def load_subject(folder: ActivityFolder, environment: str | None = None) -> Test
     return TestSubject(loaded.activities, compilation, environment)
 
 
+class DescribeDecision(Protocol):
+    """Function that explains a decision in lines."""
+
+    def __call__(
+        self, rules: RuleSet, request: DeliveryRequest, /, *, client_code: str, now_ms: int
+    ) -> list[str]: ...
+
+
 class TestSubject:
     """Compiled activities that tests ask.
 
@@ -269,6 +277,13 @@ class TestSubject:
             for place, expected in test.expect.items()
             for message in self._differences(place, expected, matches.get(place, []))
         ]
+
+    def lines(self, failures: Sequence[TestFailure], describe: DescribeDecision) -> list[str]:
+        """Return the messages of a test's failures, and the explanation of its first request."""
+        lines = [one.message for one in failures]
+        if (request := failures[0].request) is not None:
+            lines += describe(self.rules, request, client_code=self.client, now_ms=failures[0].now_ms)
+        return lines
 
     def _matches(self, request: DeliveryRequest, now_ms: int) -> dict[str, list[Match]]:
         """Return the outcomes by location as tests name them."""

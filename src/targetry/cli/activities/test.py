@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 from xml.etree import ElementTree
@@ -83,13 +84,7 @@ def run_table_tests(
 
 
 def _lines(subject: TestSubject, failures: list[TestFailure]) -> list[str]:
-    lines = [failure.message for failure in failures]
-    if (request := failures[0].request) is not None:
-        budget = ExplainBudget(time.thread_time)
-        lines += describe_decision(
-            subject.rules, request, client_code=subject.client, now_ms=failures[0].now_ms, budget=budget
-        )
-    return lines
+    return subject.lines(failures, partial(describe_decision, budget=ExplainBudget(time.thread_time)))
 
 
 def _junit(results: list[tuple[LocatedTest, list[TestFailure]]], subject: TestSubject) -> bytes:

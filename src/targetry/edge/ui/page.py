@@ -14,9 +14,8 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-import msgspec
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -28,7 +27,6 @@ from targetry.edge.delivery.request_parsing import check_field_count
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.ui.artifact_view import COLORS, ArtifactView, artifact_view
-from targetry.edge.ui.report_cache import CachedReport, ReportCache
 from targetry.edge.ui.request_copies import Copy, copies_of, curl_command
 from targetry.edge.ui.request_history import HistoryEntry, RequestHistory
 from targetry.edge.ui.request_summary import RequestFilter, RequestSummary
@@ -40,10 +38,10 @@ from targetry.edge.ui.request_view import (
     unexplained_summary,
 )
 from targetry.edge.ui.templates import HEADERS, templates
-from targetry.errors import MissingExtraError
-from targetry.ledger.errors import LedgerError
-from targetry.report.plot import MAX_ACTIVITIES, PlotError, plotted_activities
-from targetry.report.report import without_series
+from targetry.errors import TargetError
+
+if TYPE_CHECKING:
+    from targetry.edge.ui.report_cache import CachedReport, ReportCache
 
 _T = TypeVar("_T")
 
@@ -55,7 +53,6 @@ _LONGEST_S: Final = 1.0  # visitors wait for the same processor
 _AHEAD_S: Final = 0.05
 _ROWS: Final = 100
 _DETAILS: Final = 100
-_CANNOT: Final = (LedgerError, MissingExtraError, PlotError)
 _FOLDERS: Final = re.compile(r"""(?<![\w/.])(?:[A-Za-z]:)?[/\\](?:[^/\\\n:'"]+[/\\])+""")
 
 
@@ -158,7 +155,7 @@ class Dashboard:
         """Return the JSON that `targetry report -o json` prints."""
         shown = await run_in_threadpool(_or_503(self._report_cache_or_404().report))
         return Response(
-            msgspec.json.encode(without_series(shown.report)),
+            shown.encoded,
             headers=templates().headers,
             media_type="application/json",
         )
@@ -204,9 +201,7 @@ class Dashboard:
         return _rendered(
             "report",
             shown=shown,
-            is_plotted=shown is not None and bool(plotted_activities(shown.report)),
             problem=problem,
-            most_reported=MAX_ACTIVITIES,
             colors=COLORS,
         )
 
@@ -296,7 +291,7 @@ class Dashboard:
             return None, ""
         try:
             return self._report_cache.report(), ""
-        except _CANNOT as error:
+        except TargetError as error:
             return None, _without_folders(str(error))
 
 
@@ -328,7 +323,7 @@ def _or_503(ask: Callable[[], _T]) -> Callable[[], _T]:
     def asked() -> _T:
         try:
             return ask()
-        except _CANNOT as error:
+        except TargetError as error:
             raise RequestRejected(503, _without_folders(str(error))) from error
 
     return asked

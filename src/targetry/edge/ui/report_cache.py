@@ -19,8 +19,8 @@ from targetry.ledger.store import EventStore
 from targetry.ledger.timeline import Timeline
 from targetry.report.options import ReportOptions
 from targetry.report.panels import activity_panels
-from targetry.report.plot import plotted_activities, write_plot
-from targetry.report.report import ActivityReport, Report, report_on_ledger
+from targetry.report.plot import MAX_ACTIVITIES, plotted_activities, write_plot
+from targetry.report.report import ActivityReport, Report, report_on_ledger, without_series
 from targetry.report.svg import render_svg
 
 _SHORTEST_S: Final = 2.0
@@ -39,13 +39,24 @@ class Picture(msgspec.Struct, frozen=True):
 class CachedReport(msgspec.Struct, frozen=True):
     """Report with the time of its computation (epoch ms), and the timeline up to it.
 
-    `pictures` has the panels of each activity by its id.
+    `pictures` has the panels of each activity by its id; the page shows `most_activities`.
     """
 
     report: Report
     at_ms: int
     timeline: Timeline | None = None
     pictures: dict[str, list[Picture]] = {}
+    most_activities: int = MAX_ACTIVITIES
+
+    @property
+    def is_plotted(self) -> bool:
+        """Whether there is something to plot."""
+        return bool(plotted_activities(self.report))
+
+    @property
+    def encoded(self) -> bytes:
+        """The JSON that `targetry report -o json` prints."""
+        return msgspec.json.encode(without_series(self.report))
 
 
 class ReportCache:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from targetry.ledger.timeline import FALLBACK_EVENTS, StepFigures, Timeline
-from targetry.report.report import ActivityReport, Rate
+
+if TYPE_CHECKING:
+    from targetry.report.report import ActivityReport, Rate
 
 _STEPS: Final = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 _WIDTH: Final = 100

@@ -25,7 +25,6 @@ from targetry.humanize.figures import (
     pluralize,
 )
 from targetry.humanize.text import truncate_text
-from targetry.report.verdicts import verdict_words
 
 HTML: Final = "text/html; charset=utf-8"
 HEADERS: Final = {
@@ -69,7 +68,7 @@ class PageTemplates:
         )
         style, script = _text("page.css"), _text("page.js")
         made.globals.update(
-            style=Markup(style), script=Markup(script), time_charts=time_charts, verdict_words=verdict_words
+            style=Markup(style), script=Markup(script), time_charts=time_charts, verdict_words=_verdict_words
         )
         self._environment = made
         policy = (
@@ -112,6 +111,12 @@ def _finalize(value: Any) -> Any:
 
 def _text(name: str) -> str:
     return resources.files("targetry.edge.ui").joinpath("pages", name).read_text(encoding="utf-8")
+
+
+def _verdict_words(*given: Any) -> str:
+    from targetry.report.verdicts import verdict_words  # only an edge with a ledger needs it
+
+    return verdict_words(*given)
 
 
 def _hash(text: str) -> str:
