@@ -23,7 +23,7 @@ from targetry._client.call_options import (
 )
 from targetry._client.decisions.call_settings import CallSettings
 from targetry._client.decisions.flag_evaluator import FlagDetails, Step, details_of, wanted_type
-from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorInput
+from targetry._client.decisions.visitor_decisions import PreparedVisitor
 from targetry._client.options import (
     CLIENT_SECTION,
     ClientOptions,
@@ -49,8 +49,9 @@ from targetry.flags.flow import drive_async
 from targetry.flags.value import TYPE_NAMES
 from targetry.http.async_transport import AsyncHttpTransport, ThreadedTransport, run_in_pool
 from targetry.http.protocol import AsyncTransport, HttpResponse
-from targetry.models import DecisioningMethod, DeliveryRequest, Geo
+from targetry.models import Context, DecisioningMethod, DeliveryRequest, Geo, QAMode
 from targetry.models.field_names import name_tree
+from targetry.visitor import CustomerIdsInput
 
 if TYPE_CHECKING:
     from targetry.web.bound import AsyncBoundTarget
@@ -133,11 +134,35 @@ class AsyncTargetClient(BaseClient):
         self._check_open()
         return await self._decide(_without_callbacks(notification_settings(options, keywords)))
 
-    async def visitor(self, **given: Unpack[VisitorInput]) -> PreparedVisitor:
+    async def visitor(
+        self,
+        *,
+        tnt_id: str | None = None,
+        third_party_id: str | None = None,
+        marketing_cloud_visitor_id: str | None = None,
+        customer_ids: CustomerIdsInput | None = None,
+        context: Context | Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        session_id: str | None = None,
+        target_cookie: str | None = None,
+        property_token: str | None = None,
+        qa_mode: QAMode | Mapping[str, Any] | None = None,
+    ) -> PreparedVisitor:
         """Prepare a visitor for `decide`, as `TargetClient.visitor`."""
         self._check_open()
         decisions = self._decisions
-        settings = decisions.read_visitor(**given)
+        settings = decisions.read_visitor(
+            tnt_id,
+            third_party_id,
+            marketing_cloud_visitor_id,
+            customer_ids,
+            context,
+            parameters,
+            session_id,
+            target_cookie,
+            property_token,
+            qa_mode,
+        )
         if type(settings) is PreparedVisitor:
             return settings
         assert isinstance(settings, CallSettings)
@@ -145,7 +170,7 @@ class AsyncTargetClient(BaseClient):
         geo = decisions.geo_to_resolve(prepared)
         if prepared is not None and geo is not None and self._geo is not None:
             prepared.set_geo(await self._geo.resolve(geo, enabled=True))
-        return decisions.visitor(settings, prepared, given.get("parameters"), is_located=geo is not None)
+        return decisions.visitor(settings, prepared, parameters, is_located=geo is not None)
 
     def visit(self, dumped: Mapping[str, str]) -> AsyncBoundTarget:
         """Return a visitor of a web request in another place, as `TargetClient.visit`."""

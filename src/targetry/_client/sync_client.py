@@ -20,7 +20,7 @@ from targetry._client.call_options import (
 from targetry._client.callbacks import CallbackPool
 from targetry._client.decisions.call_settings import CallSettings
 from targetry._client.decisions.flag_evaluator import FlagDetails, Step, details_of, wanted_type
-from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorInput
+from targetry._client.decisions.visitor_decisions import PreparedVisitor
 from targetry._client.options import CLIENT_SECTION, ClientOptions, client_settings, documented
 from targetry._client.pipeline import Attempt, PreparedCall, as_transport_error
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
@@ -33,7 +33,8 @@ from targetry.errors import ApiException
 from targetry.flags.flow import drive
 from targetry.flags.value import TYPE_NAMES
 from targetry.http.protocol import HttpResponse
-from targetry.models import Geo
+from targetry.models import Context, Geo, QAMode
+from targetry.visitor import CustomerIdsInput
 
 if TYPE_CHECKING:
     from multiprocessing.pool import AsyncResult
@@ -213,8 +214,33 @@ class TargetClient(BaseClient):
             return self._decide(offer)
         return self._submit(offer, self._decide)
 
-    def visitor(self, **given: Unpack[VisitorInput]) -> PreparedVisitor:
+    def visitor(
+        self,
+        *,
+        tnt_id: str | None = None,
+        third_party_id: str | None = None,
+        marketing_cloud_visitor_id: str | None = None,
+        customer_ids: CustomerIdsInput | None = None,
+        context: Context | Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        session_id: str | None = None,
+        target_cookie: str | None = None,
+        property_token: str | None = None,
+        qa_mode: QAMode | Mapping[str, Any] | None = None,
+    ) -> PreparedVisitor:
         """Prepare a visitor for `decide`: check it, and look up its location if rules use it.
+
+        Args:
+            tnt_id: Target's id; a new one is created if there is no id that activities split by.
+            third_party_id: The id in the application's system.
+            marketing_cloud_visitor_id: The Experience Cloud ID (ECID).
+            customer_ids: As the option of `get_offers`.
+            context: Channel, address, user agent, geo location; a `Context` or its wire JSON.
+            parameters: Mbox parameters of all the visitor's mboxes, at most 50.
+            session_id: At most 128 characters; by default a new one.
+            target_cookie: The value of the visitor's cookie, for its session and `tnt_id`.
+            property_token: The property, by default the client's.
+            qa_mode: Preview of activities, as `request.qa_mode`; nothing is reported then.
 
         Returns:
             The visitor, to be kept for a request, a session or a process. If its location was not
@@ -223,11 +249,21 @@ class TargetClient(BaseClient):
         Raises:
             OptionError: A keyword is wrong, with its path; or the client is server-side.
             ClosedError: The client is closed.
-            TypeError: A keyword that `VisitorInput` does not have.
         """
         self._check_open()
         decisions = self._decisions
-        settings = decisions.read_visitor(**given)
+        settings = decisions.read_visitor(
+            tnt_id,
+            third_party_id,
+            marketing_cloud_visitor_id,
+            customer_ids,
+            context,
+            parameters,
+            session_id,
+            target_cookie,
+            property_token,
+            qa_mode,
+        )
         if type(settings) is PreparedVisitor:
             return settings
         assert isinstance(settings, CallSettings)
@@ -235,7 +271,7 @@ class TargetClient(BaseClient):
         geo = decisions.geo_to_resolve(prepared)
         if prepared is not None and geo is not None and self._geo is not None:
             prepared.set_geo(self._geo.resolve(geo, enabled=True))
-        return decisions.visitor(settings, prepared, given.get("parameters"), is_located=geo is not None)
+        return decisions.visitor(settings, prepared, parameters, is_located=geo is not None)
 
     def visit(self, dumped: Mapping[str, str]) -> BoundTarget:
         """Return a visitor of a web request in another place, such as a task.

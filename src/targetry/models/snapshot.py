@@ -20,6 +20,7 @@ from targetry.models.constraint import ConstraintError
 from targetry.models.containers import holds_plain_data, holds_plain_values
 from targetry.models.context import Context, Geo
 from targetry.models.details import Details, RequestDetails
+from targetry.models.enums import ChannelType
 from targetry.models.field_names import name_tree, with_wire_names
 from targetry.models.ip_address import is_ip_address, parse_ip_address
 from targetry.models.reading import read
@@ -47,6 +48,7 @@ WIRE_ONLY = {
 
 _CHECKED = ReadMode(constraints=True)
 _CHECKED_EITHER_NAME = ReadMode(constraints=True, either_name=True)
+_CHANNELS = frozenset(channel.value for channel in ChannelType)
 _pack = msgpack.Encoder().encode
 _unpack = msgpack.Decoder(DeliveryRequest).decode
 _unpack_context = msgpack.Decoder(Context).decode
@@ -108,6 +110,16 @@ def checked_context(context: Context) -> Context | None:
         The copy; None if `snapshot` has a copy of a more tolerant reader, or the path of a fault.
     """
     try:
+        channel: object = context.channel
+        user_agent = context.user_agent
+        if (
+            type(channel) is str
+            and channel in _CHANNELS
+            and context.beacon is False
+            and (user_agent is None or (type(user_agent) is str and user_agent.isascii()))
+            and (copy := Context(channel, user_agent=user_agent)) == context  # type: ignore[arg-type]
+        ):
+            return copy  # most contexts have no other fields
         copy = _unpack_context(_pack(context))
         if copy != context:
             return None

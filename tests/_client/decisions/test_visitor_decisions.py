@@ -188,6 +188,7 @@ def test_name_that_is_none_is_refused(make: Any, name: Any, error: type[Exceptio
         ({"context": 5}, "context"),
         ({"context": Context()}, "context.channel"),
         ({"context": Context("web", user_agent=5)}, "context.user_agent"),
+        ({"context": Context("web", beacon=0)}, "context.beacon"),
         ({"context": Context("web", browser=Address(url="u"))}, "context.browser"),
         ({"third_party_id": "\ud800" * 129}, "third_party_id"),
         ({"parameters": {" ": "x"}}, "parameters"),
@@ -201,8 +202,9 @@ def test_name_that_is_none_is_refused(make: Any, name: Any, error: type[Exceptio
 )
 def test_visitor_with_a_wrong_part_raises_with_its_path(make: Any, given: dict[str, Any], path: str) -> None:
     any_client = make()
-    with pytest.raises(OptionError, match=f"^_?{path}"):
-        visitor_of(any_client, **given)
+    for ids in ({}, {"marketing_cloud_visitor_id": "7"}):
+        with pytest.raises(OptionError, match=f"^_?{path}"):
+            visitor_of(any_client, **ids, **given)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +217,11 @@ def test_visitor_with_a_wrong_part_raises_with_its_path(make: Any, given: dict[s
     ],
     ids=lambda ids: "+".join(ids),
 )
-def test_context_as_model_or_mapping_makes_the_same_visitor(ids: dict[str, Any]) -> None:
-    context = Context("web", user_agent="Mozilla/5.0", address=Address(url="https://a.example/?b"))
+@pytest.mark.parametrize("address", [None, Address(url="https://a.example/?b")], ids=["flat", "address"])
+def test_context_as_model_or_mapping_makes_the_same_visitor(
+    ids: dict[str, Any], address: Address | None
+) -> None:
+    context = Context("web", user_agent="Mozilla/5.0", address=address)
     with offline(mboxes_of(), [], property_token="p") as client:
         common: dict[str, Any] = {**ids, "session_id": "s", "parameters": {"plan": "gold"}}
         made, read = (
@@ -231,6 +236,8 @@ def test_context_as_model_or_mapping_makes_the_same_visitor(ids: dict[str, Any])
         assert made._facts.request.visitor == read._facts.request.visitor
         assert made._facts.property_token == read._facts.property_token == "p"
         assert context.time_offset_in_minutes is None  # the visitor has a copy
+        context.user_agent = "changed"
+        assert made._facts.request.context.user_agent == "Mozilla/5.0"
 
 
 def test_visitor_keyword_that_is_none_of_them_raises_a_type_error(make: Any) -> None:

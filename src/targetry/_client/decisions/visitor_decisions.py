@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, Literal, Protocol, TypedDict
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -49,34 +49,6 @@ from targetry.visitor import CustomerIdsInput, parse_customer_ids
 DecisionReason = Literal["static", "targeting_match", "split", "default", "remote"]
 
 _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
-
-
-class VisitorInput(TypedDict, total=False):
-    """The keywords of `client.visitor`, all optional.
-
-    Attributes:
-        tnt_id: Target's id; a new one is created if there is no id that activities split by.
-        third_party_id: The id in the application's system.
-        marketing_cloud_visitor_id: The Experience Cloud ID (ECID).
-        customer_ids: As the option of `get_offers`.
-        context: Channel, address, user agent, geo location; a `Context` or its wire JSON.
-        parameters: Mbox parameters of all the visitor's mboxes, at most 50.
-        session_id: At most 128 characters; by default a new one.
-        target_cookie: The value of the visitor's cookie, for its session and `tnt_id`.
-        property_token: The property, by default the client's.
-        qa_mode: Preview of activities, as `request.qa_mode`; nothing is reported then.
-    """
-
-    tnt_id: str | None
-    third_party_id: str | None
-    marketing_cloud_visitor_id: str | None
-    customer_ids: CustomerIdsInput | None
-    context: Context | Mapping[str, Any] | None
-    parameters: Mapping[str, Any] | None
-    session_id: str | None
-    target_cookie: str | None
-    property_token: str | None
-    qa_mode: QAMode | Mapping[str, Any] | None
 
 
 class PreparedVisitor(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -283,23 +255,24 @@ class VisitorDecisions:
 
     def read_visitor(
         self,
-        *,
-        tnt_id: str | None = None,
-        third_party_id: str | None = None,
-        marketing_cloud_visitor_id: str | None = None,
-        customer_ids: CustomerIdsInput | None = None,
-        context: Context | Mapping[str, Any] | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        session_id: str | None = None,
-        target_cookie: str | None = None,
-        property_token: str | None = None,
-        qa_mode: QAMode | Mapping[str, Any] | None = None,
+        tnt_id: str | None,
+        third_party_id: str | None,
+        marketing_cloud_visitor_id: str | None,
+        customer_ids: CustomerIdsInput | None,
+        context: Context | Mapping[str, Any] | None,
+        parameters: Mapping[str, Any] | None,
+        session_id: str | None,
+        target_cookie: str | None,
+        property_token: str | None,
+        qa_mode: QAMode | Mapping[str, Any] | None,
     ) -> PreparedVisitor | CallSettings:
         """Return the visitor, or its checked request for `prepare_now` and `visitor`.
 
-        Raises `OptionError`.
+        It is the visitor if nothing has to be looked up or created, and nothing seems wrong. Raises
+        `OptionError`.
         """
-        self.check_method()
+        if self._engine is None:
+            self.check_method()
         ids = VisitorId(tnt_id, third_party_id, marketing_cloud_visitor_id)
         if (
             target_cookie is None
@@ -310,9 +283,13 @@ class VisitorDecisions:
             and (tnt_id is None or _is_plain_id(tnt_id))
             and (third_party_id is None or _is_plain_id(third_party_id))
             and (marketing_cloud_visitor_id is None or _is_plain_id(marketing_cloud_visitor_id))
-            and (visitor := self._usual_visitor(ids, session_id, context, parameters)) is not None
+            and (context is None or (type(context) is Context and context.geo is None))
+            and (identity := bucketing_id(ids))
+            and (known := Context() if context is None else checked_context(context)) is not None
         ):
-            return visitor
+            checked = None if parameters is None else checked_mbox_parameters(parameters)
+            facts = visitor_facts(identity, known, self.client_code, checked, self.property_token)
+            return PreparedVisitor(self, facts, ids, session_id)
         property_ = None if property_token is None else ModelProperty(property_token)
         request: DeliveryRequest | dict[str, Any]
         if (context is None or isinstance(context, Context)) and (
@@ -331,29 +308,6 @@ class VisitorDecisions:
             else validators.any_text("target_cookie", target_cookie),
             customer_ids=None if customer_ids is None else parse_customer_ids(customer_ids),
         )
-
-    def _usual_visitor(
-        self,
-        ids: VisitorId,
-        session_id: str | None,
-        context: Context | Mapping[str, Any] | None,
-        parameters: Mapping[str, Any] | None,
-    ) -> PreparedVisitor | None:
-        """Return the visitor if nothing has to be looked up or created, and nothing seems wrong."""
-        identity = bucketing_id(ids)
-        if not identity:
-            return None
-        if context is None:
-            context = Context()
-        elif (
-            type(context) is not Context
-            or context.geo is not None
-            or (context := checked_context(context)) is None
-        ):
-            return None
-        checked = None if parameters is None else checked_mbox_parameters(parameters)
-        facts = visitor_facts(identity, context, self.client_code, checked, self.property_token)
-        return PreparedVisitor(self, facts, ids, session_id)
 
     def prepare_now(self, settings: CallSettings) -> PreparedRequest | None:
         """Prepare the request of a visitor; None if that can wait until something is reported.
