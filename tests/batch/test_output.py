@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
@@ -354,3 +356,40 @@ def test_parquet_has_large_row_groups_whatever_the_size_of_batches(tmp_path: Pat
     write(table(40_000), tmp_path / "out.parquet", SPLIT, client=CLIENT, mboxes=["hero"], layout="wide")
     file = pa.parquet.ParquetFile(tmp_path / "out.parquet")
     assert (file.num_row_groups, file.metadata.num_rows) == (1, 40_000)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7, 100])
+def test_parquet_with_row_groups_of_any_size_is_read_whole(
+    tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("targetry.batch.stream._ROWS_OF_GROUPS", 20)
+    whole = big_table().slice(0, rows)
+    pa.parquet.write_table(whole, tmp_path / "in.parquet", row_group_size=7)
+    assert rows_of(str(tmp_path / "in.parquet")) == rows_of(whole)
+
+
+def test_dictionaries_inside_columns_can_differ_between_batches(tmp_path: Path) -> None:
+    def batch(first: int) -> Any:
+        texts = [f"text-{first}", f"text-{first + 1}"]
+        coded = pa.array(texts).dictionary_encode()
+        nested = pa.StructArray.from_arrays([coded], ["text"])
+        return pa.record_batch({"tnt_id": texts, "nested": nested, "kept": pa.array([[texts[0]], None])})
+
+    options: dict[str, Any] = {"client": CLIENT, "mboxes": ["hero"], "layout": "wide", "keep": "*"}
+    write([batch(0), batch(2)], tmp_path / "out.arrow", SPLIT, **options)
+    found = pa.ipc.open_file(tmp_path / "out.arrow").read_all()
+    assert found["nested"].to_pylist() == [{"text": f"text-{number}"} for number in range(4)]
+    assert found.schema.field("hero").type.field("content").type == pa.string()
+
+
+def test_batch_is_freed_without_the_garbage_collector() -> None:
+    decider = Decider(PAGE, client=CLIENT, mboxes=["hero"], page_load=True, outputs=("options",))
+    rows, errors = decider.rows(table())
+    decider.entries(rows, errors)
+    freed = weakref.ref(rows)
+    gc.disable()
+    try:
+        del rows
+        assert freed() is None
+    finally:
+        gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -47,7 +48,8 @@ class RowRequests:
     """The rows of a batch as requests for all locations.
 
     Args:
-        rows: The batch.
+        rows: The batch, which keeps this object and is not kept by it: a cycle would hold each
+            batch until the garbage collector runs.
         requested: The locations.
         token: The property token of all rows, unless the table has a column of them.
         is_prefetch: The mode of mboxes and page load.
@@ -56,7 +58,7 @@ class RowRequests:
     def __init__(
         self, rows: Rows, requested: Sequence[Requested], token: str | None, is_prefetch: bool
     ) -> None:
-        self._rows = rows
+        self._rows = weakref.proxy(rows)
         self._requested = requested
         self._token = token
         self._is_prefetch = is_prefetch
