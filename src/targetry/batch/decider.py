@@ -31,7 +31,7 @@ from targetry.batch.engine.maps import with_map_columns
 from targetry.batch.engine.plans import base_name
 from targetry.batch.engine.rows import Rows
 from targetry.batch.engine.select import NONE, Matches
-from targetry.batch.output import DEFAULT_OUTPUTS, Entries, OutputWriter, without_dictionaries
+from targetry.batch.output import DEFAULT_OUTPUTS, Entries, OutputWriter, plain_schema
 from targetry.batch.stream import Select, TableReader, batches_of, reader_of
 from targetry.device.ruleset import RuleSet
 from targetry.errors import OptionError
@@ -429,8 +429,7 @@ class Decider:
         Raises:
             OptionError: As of `output_schema`.
         """
-        fields = [field for field in self.output_schema(schema) if field.name != "row"]
-        return pa.schema([field.with_type(without_dictionaries(field.type)) for field in fields])
+        return plain_schema(field for field in self.output_schema(schema) if field.name != "row")
 
     def map_in_arrow(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Yield the decisions for record batches of a part of a table.

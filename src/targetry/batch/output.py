@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -358,13 +358,26 @@ def _dictionary(codes: Array, values: Any) -> Any:
     return pa.DictionaryArray.from_arrays(indices(codes), values, safe=False)
 
 
-def without_dictionaries(kind: Any) -> Any:
-    """Return an Arrow type with plain texts in place of dictionaries, at any depth."""
+def plain_schema(schema: Iterable[Any]) -> Any:
+    """Return a schema with plain values in place of dictionaries, at any depth."""
+    return pa.schema([_plain_field(field) for field in schema])
+
+
+def _plain_field(field: Any) -> Any:
+    return field.with_type(_plain_type(field.type))
+
+
+def _plain_type(kind: Any) -> Any:
     if pa.types.is_dictionary(kind):
-        return kind.value_type
+        return _plain_type(kind.value_type)
     if pa.types.is_struct(kind):
-        fields = [kind.field(place) for place in range(kind.num_fields)]
-        return pa.struct([field.with_type(without_dictionaries(field.type)) for field in fields])
+        return pa.struct([_plain_field(kind.field(place)) for place in range(kind.num_fields)])
+    if pa.types.is_map(kind):
+        return pa.map_(_plain_field(kind.key_field), _plain_field(kind.item_field), kind.keys_sorted)
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_plain_field(kind.value_field))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_plain_field(kind.value_field), kind.list_size)
     if pa.types.is_list(kind):
-        return pa.list_(without_dictionaries(kind.value_type))
+        return pa.list_(_plain_field(kind.value_field))
     return kind

@@ -15,6 +15,7 @@ import pyarrow as pa
 from targetry._runtime.lazy_import import importing
 from targetry.batch.artifact import ArtifactInput
 from targetry.batch.decider import EXPOSURES, BatchStats, Decider
+from targetry.batch.output import plain_schema
 from targetry.batch.stream import batches_of
 from targetry.errors import OptionError
 
@@ -141,10 +142,35 @@ def _parquet(path: Path, schema: Any) -> Iterator[Put]:
         writer.write_table(pa.Table.from_batches(held, schema))
         held.clear()
 
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
+    is_numbered = schema.field("row").type == pa.int64() if "row" in schema.names else False
+    with parquet.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        use_dictionary=[name for name, _ in leaves if not (is_numbered and name == "row")],
+        column_encoding={"row": "DELTA_BINARY_PACKED"} if is_numbered else None,
+        # Each row group has most of the few values of a decision: statistics would exclude none.
+        write_statistics=[name for name, kind in leaves if not pa.types.is_dictionary(kind)],
+    ) as writer:
         yield put
         if held:
             flush()
+
+
+def _leaves(path: str, kind: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the paths of Parquet's columns for an Arrow type, and their types."""
+    if pa.types.is_struct(kind):
+        for place in range(kind.num_fields):
+            field = kind.field(place)
+            yield from _leaves(f"{path}.{field.name}", field.type)
+    elif pa.types.is_map(kind):
+        yield from _leaves(f"{path}.key_value.key", kind.key_type)
+        yield from _leaves(f"{path}.key_value.value", kind.item_type)
+    elif pa.types.is_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    else:
+        yield path, kind
 
 
 @contextmanager
@@ -179,13 +205,3 @@ def _json_lines(path: Path, schema: Any) -> Iterator[Put]:
 
 
 _FORMATS: Final = {".parquet": _parquet, ".arrow": _arrow, ".csv": _csv, ".jsonl": _json_lines}
-
-
-def plain_schema(schema: Any) -> Any:
-    """Return a schema without dictionaries at its top."""
-    return pa.schema(
-        [
-            field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
-            for field in schema
-        ]
-    )
