@@ -43,6 +43,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def test_report_by_a_fact_has_segments_and_their_picture(tmp_path: Path) -> None:
+    events = [
+        msgspec.structs.replace(one, facts={"browser": EVIL})
+        for one in (*outcome("0", 300, 30), *outcome("1", 300, 60))
+    ]
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.describe([HERO], now_ms=0)
+        ledger.record(events)
+    report = load(tmp_path, by="browser")
+    assert report.segments is not None
+    assert report.segments.activities["1"][0].value == EVIL
+    printed = CliRunner().invoke(app, ["report", "-d", str(tmp_path), "-o", "json", "--by", "browser"])
+    assert json.loads(printed.stdout) == load(tmp_path, ReportOptions(), by="browser").to_dict()
+    drawn = report._repr_html_()
+    assert "<b>Lift by browser</b>" in drawn
+    assert EVIL not in drawn
+
+
 def test_report_of_a_folder_has_typed_figures(folder: Path) -> None:
     report = load(folder)
     best = report.activity("1").experience("1")

@@ -63,11 +63,15 @@ def week() -> dict[str, Panel]:
     return panels(WEEK, cap=100.0)
 
 
-def test_report_over_days_has_four_panels(week: dict[str, Panel]) -> None:
-    assert list(week) == ["Conversion", "Lift over A", "Split", "Revenue of a buyer"]
+TITLES = ["Conversion", "Lift over A", "Visitors of each day", "Split", "Revenue of a buyer"]
+
+
+def test_report_over_days_has_five_panels(week: dict[str, Panel]) -> None:
+    assert list(week) == TITLES
     assert [[line.name for line in one.lines] for one in week.values()] == [
         ["A", "B"],
         ["B"],
+        ["A", "B"],
         ["A", "B"],
         ["A", "B"],
     ]
@@ -123,6 +127,28 @@ def test_many_experiences_have_lines_without_bands() -> None:
     drawn = panels(events, many)["Conversion"]
     assert [one.name for one in drawn.lines] == [f"E{n}" for n in range(8)]
     assert all(one.bands == () for one in drawn.lines)
+    assert drawn.note == "of the visitors up to each day"
+
+
+def test_visitors_of_each_day_are_those_that_are_new() -> None:
+    events = [
+        one
+        for day, visitors in ((3, 30), (4, 50), (7, 20))
+        for one in (*bought("0", day, visitors, 5), *bought("1", day, visitors, 5))
+    ]
+    drawn = panels(events)["Visitors of each day"]
+    assert drawn.lines[0].xs == (3, 4, 5, 6, 7)
+    assert [one.ys for one in drawn.lines] == [(30, 50, 0, 0, 20)] * 2
+
+
+def test_interval_for_one_look_is_dotted_within_that_for_every_look(week: dict[str, Panel]) -> None:
+    (line,) = week["Lift over A"].lines
+    (band,), (outline,) = line.bands, line.outlines
+    assert band.xs == outline.xs
+    assert all(wide < narrow for wide, narrow in zip(band.lows, outline.lows, strict=True))
+    assert all(wide > narrow for wide, narrow in zip(band.highs, outline.highs, strict=True))
+    assert week["Lift over A"].note.endswith("; dotted: for one look")
+    assert panels(WEEK, fixed=True)["Lift over A"].lines[0].outlines == ()
 
 
 def test_unknown_lifts_leave_gaps_in_the_band() -> None:
@@ -132,7 +158,7 @@ def test_unknown_lifts_leave_gaps_in_the_band() -> None:
     assert min(line.bands[0].xs) >= min(line.xs) > 19_990
 
 
-@pytest.mark.parametrize("title", ["Conversion", "Lift over A", "Split", "Revenue of a buyer"])
+@pytest.mark.parametrize("title", TITLES)
 def test_svg_is_well_formed_and_within_its_width(week: dict[str, Panel], title: str) -> None:
     drawn = ElementTree.fromstring(
         render_svg(week[title]).replace("<svg ", f'<svg xmlns="{SPACE[1:-1]}" ', 1)

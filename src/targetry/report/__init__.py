@@ -1,6 +1,12 @@
 """Reports on recorded events: aggregation, statistics, pictures."""
 
 from targetry.ledger.sums import Period
+from targetry.report.by_segment import (
+    ActivitySegment,
+    ExperienceHeterogeneity,
+    SegmentFigures,
+    SegmentReport,
+)
 from targetry.report.comparison import GuardrailReport, MetricLift, MetricReport
 from targetry.report.inference.statistics import Interval, Lift, SampleRatio, SequentialCheck
 from targetry.report.looks import Look
@@ -11,7 +17,9 @@ from targetry.report.series import AmountBin, SplitLook
 
 __all__ = [
     "ActivityReport",
+    "ActivitySegment",
     "AmountBin",
+    "ExperienceHeterogeneity",
     "ExperienceReport",
     "Guardrail",
     "GuardrailReport",
@@ -26,6 +34,8 @@ __all__ = [
     "Report",
     "ReportOptions",
     "SampleRatio",
+    "SegmentFigures",
+    "SegmentReport",
     "SequentialCheck",
     "SplitLook",
     "load",

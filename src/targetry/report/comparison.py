@@ -13,10 +13,10 @@ import msgspec
 
 from targetry.ledger.sums import Cohort
 from targetry.report.inference.confidence_sequence import ConfidenceSequence
+from targetry.report.inference.metrics import METRICS, ReportMetric
 from targetry.report.inference.multiple_comparisons import benjamini_hochberg, holm
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Compared, Look, Method, Series, Totals, cumulate, follow
-from targetry.report.metrics import METRICS, ReportMetric
 from targetry.report.options import Guardrail, ReportOptions
 
 SEQUENTIAL: Final = "asymptotic-cs-fieller"

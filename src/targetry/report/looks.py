@@ -16,8 +16,8 @@ from targetry.ledger.sums import Cohort
 from targetry.report.inference.confidence_sequence import ConfidenceSequence
 from targetry.report.inference.estimates import Estimate
 from targetry.report.inference.fieller import difference_in_errors, lift_interval
+from targetry.report.inference.metrics import ReportMetric
 from targetry.report.inference.statistics import Interval, normal_p_value, normal_quantile
-from targetry.report.metrics import ReportMetric
 
 _MOST_E: Final = 700.0  # logarithm of the largest e-value that is reported
 
@@ -26,7 +26,11 @@ Totals = Sequence[tuple[int, Sequence[Cohort]]]
 
 
 class Look(msgspec.Struct, frozen=True, rename="camel"):
-    """Figures of a metric after a day, in days since 1970 UTC."""
+    """Figures of a metric after a day, in days since 1970 UTC.
+
+    `one_look_interval` is the narrower interval of the lift that holds for this look alone; None in
+    a report for one look, whose `lift_interval` it is.
+    """
 
     day: int
     visitors: int
@@ -35,6 +39,7 @@ class Look(msgspec.Struct, frozen=True, rename="camel"):
     lift: float | None = None
     lift_interval: Interval | None = None
     p_value: float | None = None
+    one_look_interval: Interval | None = None
 
 
 class Method(NamedTuple):
@@ -128,12 +133,13 @@ def follow(
     compared: Compared | None = None
     counted, is_early = 0, False
     looks: list[Look] | None = [] if over_time else None
+    one_look = normal_quantile(1 - method.alpha) if over_time and method.sequence else None
     for day, sums in totals:
         own, control = sums[position], sums[0]
         latest, base = metric.estimate(own), metric.estimate(control)
         if latest is None:
             continue
-        estimate, counted, compared = latest, metric.count(own), None
+        estimate, counted, compared, narrow = latest, metric.count(own), None, None
         adjusted = metric.adjust((control, own)) if is_compared and base is not None else None
         if adjusted is not None:
             base, latest = adjusted
@@ -148,8 +154,10 @@ def follow(
             compared = Compared(
                 latest.mean / base.mean - 1, lift, p_value, z, visitors, low, high, adjusted is not None
             )
+            narrow = None if one_look is None else lift_interval(latest, base, one_look)
         if looks is not None:
-            looks.append(_look(day, estimate, _mean_interval(estimate, method, metric.bounds), compared))
+            mean_interval = _mean_interval(estimate, method, metric.bounds)
+            looks.append(_look(day, estimate, mean_interval, compared, narrow))
     if estimate is None:
         return None
     interval = _mean_interval(estimate, method, metric.bounds)
@@ -161,7 +169,9 @@ def _mean_interval(estimate: Estimate, method: Method, bounds: tuple[float, floa
     return Interval(max(bounds[0], estimate.mean - half), min(bounds[1], estimate.mean + half))
 
 
-def _look(day: int, estimate: Estimate, interval: Interval, compared: Compared | None) -> Look:
+def _look(
+    day: int, estimate: Estimate, interval: Interval, compared: Compared | None, one_look: Interval | None
+) -> Look:
     if compared is None:
         return Look(day, estimate.visitors, estimate.mean, interval)
     return Look(
@@ -172,4 +182,5 @@ def _look(day: int, estimate: Estimate, interval: Interval, compared: Compared |
         compared.lift,
         compared.interval,
         compared.p_value,
+        one_look,
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from targetry.ledger.location import open_reader
+from targetry.report.by_segment import SegmentReport, report_by_segment
+from targetry.report.forest import render_forest, segment_forest
+from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.statistics import Interval
-from targetry.report.metrics import METRICS
 from targetry.report.options import ReportOptions
 from targetry.report.panels import activity_panels, shorten_name
 from targetry.report.plot import plotted_activities
@@ -29,37 +31,50 @@ _STYLE: Final = """<style>
 </style>"""
 
 
-class LoadedReport(Report, frozen=True):
-    """Report that a notebook shows as tables and pictures."""
+class LoadedReport(Report, frozen=True, rename="camel"):
+    """Report that a notebook shows as tables and pictures; `segments` is None without segments."""
+
+    segments: SegmentReport | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as `targetry report -o json` prints it."""
+        found = Report.to_dict(self)
+        return found if self.segments is not None else {k: v for k, v in found.items() if k != "segments"}
 
     def _repr_html_(self) -> str:
         """Return the report as HTML, with all names escaped."""
         return "\n".join(_html(self))
 
 
-def load(location: str | os.PathLike[str], options: ReportOptions = _WITH_PICTURES) -> LoadedReport:
+def load(
+    location: str | os.PathLike[str], options: ReportOptions = _WITH_PICTURES, *, by: str | None = None
+) -> LoadedReport:
     """Report on a ledger.
 
     Args:
         location: The folder of a ledger, or an address like `postgresql://user@host/database`.
         options: The options of the report. By default they have `over_time` and `amounts`, which
             the pictures show.
+        by: Name of a recorded fact, such as `browser`, by whose values the report has segments.
 
     Returns:
         The report; its `to_dict` is the JSON of `targetry report -o json`.
 
     Raises:
-        OptionError: The address is wrong.
+        OptionError: The address is wrong, or no event has the fact.
         MissingExtraError: The extra `report` is not installed, or `postgres` for an address.
         NoLedgerError: The location has no ledger.
         LedgerError: The ledger cannot be read.
     """
     with open_reader(location) as reader:
         made = report_on_ledger(reader, options)
-    return LoadedReport(**{name: getattr(made, name) for name in msgspec.structs.asdict(made)})
+        segments = None if by is None else report_by_segment(reader, by, options, made.activities)
+    return LoadedReport(
+        **{name: getattr(made, name) for name in msgspec.structs.asdict(made)}, segments=segments
+    )
 
 
-def _html(report: Report) -> Iterator[str]:
+def _html(report: LoadedReport) -> Iterator[str]:
     yield f'<div class="targetry-report">{_STYLE}'
     visited = plotted_activities(report)
     for activity in visited:
@@ -72,7 +87,7 @@ def _html(report: Report) -> Iterator[str]:
     yield "</div>"
 
 
-def _activity(activity: ActivityReport, report: Report) -> Iterator[str]:
+def _activity(activity: ActivityReport, report: LoadedReport) -> Iterator[str]:
     planned = "" if report.planned is None else f" of {report.planned:,} planned"
     yield f"<h3>{escape(shorten_name(activity.label))}</h3>"
     yield f"<p>{activity.visitors:,} visitors{planned}, {activity.conversions:,} conversions, {activity.orders:,} orders</p>"
@@ -85,10 +100,13 @@ def _activity(activity: ActivityReport, report: Report) -> Iterator[str]:
         yield _row(position, one, activity, report)
     yield "</tbody></table>"
     panels = activity_panels(activity, report)
-    if panels:
+    pictures = [(one.title, one.note, render_svg(one)) for one in panels]
+    if report.segments is not None and (forest := segment_forest(activity, report, report.segments)):
+        pictures.append((forest.title, forest.note, render_forest(forest)))
+    if pictures:
         yield '<div class="panels">'
-        for panel in panels:
-            yield f"<div><b>{escape(panel.title)}</b><small>{escape(panel.note)}</small>{render_svg(panel)}</div>"
+        for title, note, svg in pictures:
+            yield f"<div><b>{escape(title)}</b><small>{escape(note)}</small>{svg}</div>"
         yield "</div>"
 
 

@@ -13,11 +13,12 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.split_check import ALARM_BELOW
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
-from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, ExperienceReport, Report
+from targetry.report.series import SplitLook
 
 _T = TypeVar("_T")
 
@@ -26,12 +27,15 @@ PALETTE: Final = ("#64748b", "#3b82f6", "#10a37f", "#f59e0b", "#a855f7", "#ef444
 
 _MOST_LINES: Final = 8
 _MOST_BANDS: Final = 3  # bands of more lines hide each other
+_MOST_OUTLINES: Final = 2
 _MOST_POINTS: Final = 120
 _LEAST_BARS: Final = 6
 _MOST_BARS: Final = 16
 _MAX_CHARACTERS: Final = 40
 _TICKS: Final = 4
 _LONG_DAYS: Final = 300
+_MOST_DAYS: Final = 3650
+_SMALL: Final = 0.0001  # p-value
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -44,13 +48,17 @@ class PanelBand(msgspec.Struct, frozen=True):
 
 
 class PanelLine(msgspec.Struct, frozen=True):
-    """Line of an experience, with its position in the report."""
+    """Line of an experience, with its position in the report.
+
+    `bands` are shaded, and `outlines` have dotted edges.
+    """
 
     position: int
     name: str
     xs: tuple[float, ...]
     ys: tuple[float, ...]
     bands: tuple[PanelBand, ...] = ()
+    outlines: tuple[PanelBand, ...] = ()
 
 
 class PanelLevel(msgspec.Struct, frozen=True):
@@ -88,7 +96,13 @@ class Panel(msgspec.Struct, frozen=True):
 
 def activity_panels(activity: ActivityReport, report: Report) -> list[Panel]:
     """Return the panels of an activity for which the report has figures."""
-    made = (_means(activity, report), _lifts(activity, report), _split(activity), _amounts(activity, report))
+    made = (
+        _means(activity, report),
+        _lifts(activity, report),
+        _daily_visitors(activity, report),
+        _split(activity),
+        _amounts(activity, report),
+    )
     return [one for one in made if one is not None]
 
 
@@ -100,14 +114,17 @@ def shorten_name(text: str) -> str:
 
 def _means(activity: ActivityReport, report: Report) -> Panel | None:
     is_rate = report.metric == "conversion"
-    lines = [
-        _line(position, one, looks, [look.mean for look in looks], [look.interval for look in looks])
-        for position, one, looks in _followed(activity, report)
-    ]
+    lines = _with_few_bands(
+        [
+            _line(position, one, looks, [look.mean for look in looks], [look.interval for look in looks])
+            for position, one, looks in _followed(activity, report)
+        ]
+    )
     values = _later_values(lines)
     return _over_time(
         METRICS[report.metric].label,
-        f"of the visitors up to each day, with {100 * report.confidence:g} % intervals",
+        "of the visitors up to each day"
+        + (f", with {100 * report.confidence:g} % intervals" if any(one.bands for one in lines) else ""),
         lines,
         _format_percent if is_rate else _format_number,
         (max(0.0, min(values)) if is_rate else min(values), max(values)) if values else None,
@@ -122,18 +139,50 @@ def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
         looks = [look for look in all_looks if look.lift is not None]
         if looks:
             intervals = [look.lift_interval for look in looks]
-            lines.append(_line(position, one, looks, [look.lift or 0.0 for look in looks], intervals))
-    values = [0.0, *_later_values(lines)]
+            line = _line(position, one, looks, [look.lift or 0.0 for look in looks], intervals)
+            narrow = [(float(look.day), look.one_look_interval) for look in looks]
+            lines.append(msgspec.structs.replace(line, outlines=_bands(_thinned(narrow))))
+    shown = _with_few_bands(lines)
+    values = [0.0, *_later_values(shown)]
     kind = "for one look at the end" if report.fixed else "valid at every look"
     return _over_time(
         f"Lift over {shorten_name(activity.experiences[0].label)}" if activity.experiences else "Lift",
-        f"with {100 * report.confidence:g} % intervals, {kind}",
-        lines,
-        _format_lift,
+        (
+            f"{100 * report.confidence:g} % intervals {kind}"
+            if any(one.bands for one in shown)
+            else "up to each day"
+        )
+        + ("; dotted: for one look" if any(one.outlines for one in shown) else ""),
+        shown,
+        format_lift,
         (min(values), max(values)),
         first=first,
         levels=(PanelLevel(0.0),),
         marks=_verdict_marks(activity),
+    )
+
+
+def _daily_visitors(activity: ActivityReport, report: Report) -> Panel | None:
+    """Return the visitors of each day; those of days without any are 0."""
+    followed = _followed(activity, report)
+    days = sorted({look.day for _, _, looks in followed for look in looks})
+    if not days or days[-1] - days[0] > _MOST_DAYS:
+        return None
+    lines = []
+    for position, one, looks in followed:
+        total = 0
+        new = dict.fromkeys(range(days[0], days[-1] + 1), 0)
+        for look in looks:
+            new[look.day], total = look.visitors - total, look.visitors
+        kept = _thinned(list(new.items()))
+        ends = tuple(float(day) for day, _ in kept), tuple(float(count) for _, count in kept)
+        lines.append(PanelLine(position, shorten_name(one.label), *ends))
+    return _over_time(
+        "Visitors of each day",
+        "who saw the activity for the first time",
+        lines,
+        _format_number,
+        (0.0, max(y for one in lines for y in one.ys)),
     )
 
 
@@ -157,13 +206,19 @@ def _split(activity: ActivityReport) -> Panel | None:
     values = [*_later_values(lines), *(one.y * factor for one in levels for factor in (0.95, 1.05))]
     return _over_time(
         "Split",
-        "of the visitors up to each day; dashed: the shares",
+        f"of the visitors up to each day; dashed: the shares{_split_p_value(looks[-1])}",
         lines,
         _format_percent,
         (min(values), max(values)),
         levels=tuple(levels),
         marks=() if broken is None else (PanelMark(float(broken), f"broken, {_format_day(broken)}"),),
     )
+
+
+def _split_p_value(look: SplitLook) -> str:
+    if look.p_value is None:
+        return ""
+    return f"; p-value {look.p_value:.2g}" if look.p_value >= _SMALL else f"; p-value below {_SMALL}"
 
 
 def _amounts(activity: ActivityReport, report: Report) -> Panel | None:
@@ -203,7 +258,7 @@ def _amounts(activity: ActivityReport, report: Report) -> Panel | None:
         (left, right),
         (0.0, 1.05 * high),
         _amount_ticks(left, right),
-        _ticks(0.0, 1.05 * high, _format_percent),
+        round_ticks(0.0, 1.05 * high, _format_percent),
         marks=(PanelMark(math.log10(cap), "cap"),) if cap is not None and is_capped else (),
     )
 
@@ -232,6 +287,15 @@ def _verdict_marks(activity: ActivityReport) -> tuple[PanelMark, ...]:
     )
 
 
+def _with_few_bands(lines: Sequence[PanelLine]) -> Sequence[PanelLine]:
+    """Return the lines, without their bands and outlines if there are many."""
+    if len(lines) > _MOST_BANDS:
+        return [msgspec.structs.replace(one, bands=(), outlines=()) for one in lines]
+    if len(lines) > _MOST_OUTLINES:
+        return [msgspec.structs.replace(one, outlines=()) for one in lines]
+    return lines
+
+
 def _line(
     position: int,
     one: ExperienceReport,
@@ -242,21 +306,26 @@ def _line(
     points = _thinned(
         [(float(look.day), y, interval) for look, y, interval in zip(looks, values, intervals, strict=True)]
     )
+    xs, ys = tuple(x for x, _, _ in points), tuple(y for _, y, _ in points)
+    bands = _bands([(x, interval) for x, _, interval in points])
+    return PanelLine(position, shorten_name(one.label), xs, ys, bands)
+
+
+def _bands(points: Sequence[tuple[float, Interval | None]]) -> tuple[PanelBand, ...]:
+    """Return a band for each run of intervals that are known."""
     runs: list[list[tuple[float, Interval]]] = [[]]
-    for x, _, interval in points:
+    for x, interval in points:
         if interval is None or not math.isfinite(interval.high - interval.low):
             runs.append([])
         else:
             runs[-1].append((x, interval))
-    bands = tuple(
+    return tuple(
         PanelBand(
             tuple(x for x, _ in run), tuple(end.low for _, end in run), tuple(end.high for _, end in run)
         )
         for run in runs
         if len(run) > 1
     )
-    xs, ys = tuple(x for x, _, _ in points), tuple(y for _, y, _ in points)
-    return PanelLine(position, shorten_name(one.label), xs, ys, bands)
 
 
 def _thinned(points: Sequence[_T]) -> list[_T]:
@@ -296,8 +365,6 @@ def _over_time(
     if len(days) < 2 or bounds is None:
         return None
     first, last = min(first, *days), max(days)
-    if len(lines) > _MOST_BANDS:
-        lines = [msgspec.structs.replace(one, bands=()) for one in lines]
     low, high = bounds
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     y_range = (0.0 if low == 0 else low - room, high + room)
@@ -308,13 +375,13 @@ def _over_time(
         (first, last),
         y_range,
         _day_ticks(first, last),
-        _ticks(*y_range, form),
+        round_ticks(*y_range, form),
         levels,
         tuple(one for one in marks if first <= one.x <= last),
     )
 
 
-def _ticks(low: float, high: float, form: Callable[[float], str]) -> tuple[tuple[float, str], ...]:
+def round_ticks(low: float, high: float, form: Callable[[float], str]) -> tuple[tuple[float, str], ...]:
     """Return round values within a range."""
     least = (high - low) / _TICKS
     unit = 10.0 ** math.floor(math.log10(least))
@@ -351,7 +418,8 @@ def _format_percent(value: float) -> str:
     return f"{100 * value:.4g} %"
 
 
-def _format_lift(value: float) -> str:
+def format_lift(value: float) -> str:
+    """Return a lift in percent with its sign, without a sign if it is 0."""
     return f"{100 * value:+.4g} %" if round(value, 9) else "0 %"
 
 

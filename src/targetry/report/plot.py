@@ -11,8 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.errors import TargetError
+from targetry.report.by_segment import SegmentReport
+from targetry.report.forest import Forest, segment_forest
+from targetry.report.inference.plan import Plan, PlanOptions, sample_curve
 from targetry.report.panels import Panel, activity_panels, shorten_name
-from targetry.report.plan import Plan, PlanOptions, sample_curve
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.svg import color_of
 
@@ -57,8 +59,13 @@ def plotted_activities(report: Report) -> list[ActivityReport]:
     return [activity for activity in visited if activity in most]
 
 
-def write_plot(report: Report, path: Path) -> None:
+def write_plot(report: Report, path: Path, segments: SegmentReport | None = None) -> None:
     """Draw a report into a `.png` or `.svg` file: rates, and what the report has of each day.
+
+    Args:
+        report: The report.
+        path: The file.
+        segments: The segments whose lifts are drawn, too.
 
     Raises:
         PlotError: The suffix is wrong, no activity has visitors, or the file cannot be written.
@@ -69,20 +76,28 @@ def write_plot(report: Report, path: Path) -> None:
         raise PlotError("there is nothing to plot: no activity has visitors yet")
     detailed = sorted(activities, key=lambda one: -one.visitors)[:MAX_DETAILED]
     panels = [activity_panels(one, report) if one in detailed else [] for one in activities]
+    forests = [
+        segment_forest(one, report, segments) if segments and one in detailed else None for one in activities
+    ]
     heights = []
-    for activity, drawn in zip(activities, panels, strict=True):
+    for activity, drawn, forest in zip(activities, panels, forests, strict=True):
         heights += [_HEAD + _ROW * len(_shown(activity)), *[_PANEL] * math.ceil(len(drawn) / 2)]
+        heights += [_HEAD + _ROW * len(forest.rows)] if forest else []
 
     def draw(figure: Any) -> None:
         grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
         row = 0
-        for activity, drawn in zip(activities, panels, strict=True):
+        for activity, drawn, forest in zip(activities, panels, forests, strict=True):
             _draw_rates(figure.add_subplot(grid[row, :]), activity, report)
             for number, panel in enumerate(drawn):
                 _draw_panel(figure.add_subplot(grid[row + 1 + number // 2, number % 2]), panel)
             row += 1 + math.ceil(len(drawn) / 2)
+            if forest:
+                # A grid of its own, since its labels are wider than those of the other panels.
+                _draw_forest(figure.add_subplot(grid[row, :].subgridspec(1, 1)[0]), forest)
+                row += 1
 
-    _write(path, sum(heights), draw, width=_WIDE if any(panels) else _WIDTH)
+    _write(path, sum(heights), draw, width=_WIDE if any(panels) or any(forests) else _WIDTH)
 
 
 def write_plan_plot(options: PlanOptions, plan: Plan, path: Path) -> None:
@@ -218,6 +233,9 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
         color = color_of(line.position)
         for band in line.bands:
             axes.fill_between(band.xs, band.lows, band.highs, color=color, alpha=0.16, linewidth=0)
+        for outline in line.outlines:
+            for edge in (outline.lows, outline.highs):
+                axes.plot(outline.xs, edge, color=color, linewidth=0.9, linestyle=":")
         axes.plot(line.xs, line.ys, color=color, linewidth=1.8, solid_joinstyle="round")
     for level in panel.levels:
         color = _FAINT if level.position is None else color_of(level.position)
@@ -244,6 +262,37 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     axes.set_title(panel.title, loc="left", weight="bold")
     axes.set_xlabel(panel.note, color=_CONTROL, loc="left", fontsize=8)
     axes.grid(axis="y", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_forest(axes: Any, forest: Forest) -> None:
+    low, high = forest.x_range
+    several = len({one.position for one in forest.rows}) > 1
+    for number, one in enumerate(forest.rows):
+        color = color_of(one.position)
+        if one.interval is not None:
+            axes.plot(one.interval, [number, number], color=color, linewidth=3, alpha=0.45)
+        if one.lift is not None:
+            axes.plot([one.lift], [number], "o", color=color, markersize=6)
+        axes.text(
+            1.01, number, one.figures, transform=axes.get_yaxis_transform(), va="center", color=_CONTROL
+        )
+        if several and one.starts and number:
+            axes.axhline(number - 0.5, color=_FAINT, linewidth=0.6)
+    axes.axvline(0, color=_CONTROL, linewidth=1)
+    for position, lift in forest.overall:
+        axes.axvline(lift, color=color_of(position), linewidth=1, linestyle="--", zorder=1)
+    labels = [
+        (f"{one.segment}, {one.name}" if several else f"{one.segment}, {one.visitors:,} visitors")
+        for one in forest.rows
+    ]
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlim(low, high)
+    axes.set_xticks([x for x, _ in forest.x_ticks], [text for _, text in forest.x_ticks])
+    axes.set_title(forest.title, loc="left", weight="bold")
+    axes.set_xlabel(forest.note, color=_CONTROL, loc="left", fontsize=8)
+    axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -73,6 +73,10 @@ def _curves(panel: Panel, line: PanelLine) -> Iterator[str]:
             *zip(reversed(band.xs), reversed(band.lows), strict=True),
         ]
         yield f'<polygon points="{_points(panel, around)}" fill="{color}" fill-opacity=".16"/>'
+    for outline in line.outlines:
+        for edge in (outline.lows, outline.highs):
+            points = _points(panel, list(zip(outline.xs, edge, strict=True)))
+            yield f'<polyline points="{points}" stroke="{color}" stroke-dasharray="2 3" vector-effect="non-scaling-stroke"/>'
     yield (
         f'<polyline points="{_points(panel, list(zip(line.xs, line.ys, strict=True)))}" stroke="{color}" '
         f'stroke-width="2" stroke-linejoin="round" vector-effect="non-scaling-stroke"><title>{escape(line.name)}</title></polyline>'

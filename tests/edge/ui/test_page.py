@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -422,6 +423,43 @@ def test_report_is_shown_with_its_plot(recorded: TestClient) -> None:
     assert "+100.0" in page
     assert 'href="plot.svg"' in page
     assert page.count('<svg class="interval"') == 2, "each rate is drawn beside its number"
+
+
+def test_segments_are_shown_by_the_chosen_fact(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    events = [
+        msgspec.structs.replace(one, facts={"browser": "fire<fox"})
+        for one in outcome("0", 60, 24) + outcome("1", 60, 48)
+    ]
+    with Ledger.open(tmp_path) as ledger:
+        ledger.describe([ACTIVITY])
+        ledger.record(events)
+        cache = ReportCache(ledger, ["browser", "country"])
+        client = TestClient(
+            EdgeApplication(Edge(GivenArtifact(shop_path(), None), ledger=ledger, report_cache=cache))
+        )
+        assert "Lift by" not in client.get("/report").text
+        by_browser = client.get("/report?by=browser")
+        assert "Lift by browser" in by_browser.text
+        assert "fire&lt;fox · 120" in by_browser.text
+        assert 'href="./?by=country#report"' in by_browser.text
+        same = f"/report?by=browser&have={by_browser.headers['x-tag']}"
+        assert client.get(same).status_code == 204
+        for other in ("country", "color", "<b>"):
+            assert "Lift by" not in client.get("/report", params={"by": other}).text
+        assert "Lift by browser" in client.get("/?by=browser").text
+
+
+def test_broken_split_is_said_first_and_colors_no_figure(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    with Ledger.open(tmp_path) as ledger:
+        ledger.describe([ACTIVITY])
+        ledger.record(outcome("0", 900, 90) + outcome("1", 400, 160))
+        edge = Edge(GivenArtifact(shop_path(), None), ledger=ledger, report_cache=ReportCache(ledger))
+        page = TestClient(EdgeApplication(edge)).get("/report").text
+    assert page.index("The split differs from the shares") < page.index("<table>")
+    assert 'class="p"' in page
+    assert 'class="p up"' not in page
 
 
 def test_report_is_served_as_json(recorded: TestClient) -> None:

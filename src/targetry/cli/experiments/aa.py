@@ -28,8 +28,8 @@ from targetry.device.activities import ArtifactActivity, activities_of, covered_
 from targetry.device.logic.allocation import bucket
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.humanize.figures import format_p_value
-from targetry.report.metrics import METRICS
-from targetry.report.plan import check_shares
+from targetry.report.inference.metrics import METRICS
+from targetry.report.inference.plan import check_shares
 
 if TYPE_CHECKING:
     from targetry.ledger.sums import VisitorSums

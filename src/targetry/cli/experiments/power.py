@@ -19,11 +19,11 @@ from targetry.cli.experiments.report import (
 )
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.errors import OptionError
+from targetry.report.inference.metrics import METRICS
+from targetry.report.inference.plan import Plan, PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.looks import cumulate
-from targetry.report.metrics import METRICS
 from targetry.report.options import METRIC_NAMES
-from targetry.report.plan import Plan, PlanOptions, make_plan
 from targetry.report.plot import write_plan_plot
 
 

@@ -20,10 +20,10 @@ from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import DEFAULT_FOLDER
 from targetry.ledger.location import open_ledger, open_reader
 from targetry.ledger.store import LedgerReader
+from targetry.report.by_segment import report_by_segment
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
 from targetry.report.plot import MAX_ACTIVITIES, MAX_DETAILED, SUFFIXES, write_plot
 from targetry.report.report import Report, report_on_ledger, without_series
-from targetry.report.segments.by_segment import report_by_segment
 
 HARMED: Final = 3
 """Exit status for a harmed guardrail."""
@@ -239,7 +239,7 @@ def report(
             made = msgspec.structs.replace(made, activities=tuple(chosen.values()))
         segments = None if by is None else report_by_segment(reader, by, options, made.activities)
     if plot is not None:
-        write_plot(made, plot)
+        write_plot(made, plot, segments)
     if not over_time:
         made = without_series(made)
     if output is ReportOutput.JSON:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from targetry.cli.experiments.report_notes import activity_notes, bayes_notes, day_text, looks_by_day
 from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
+from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.statistics import Interval
-from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import verdict_words
 

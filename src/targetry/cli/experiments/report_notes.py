@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from targetry.humanize.figures import describe_unusable_totals, pluralize
 from targetry.humanize.text import truncate_text
+from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.visitor_sums import LEAST_COVERAGE
 from targetry.report.looks import Look
-from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import describe_cap, describe_largest_part
 

@@ -18,9 +18,9 @@ from targetry.humanize.figures import (
 from targetry.humanize.kinds import describe_activity_type
 from targetry.humanize.text import truncate_text
 from targetry.report.comparison import MetricReport
+from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
-from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import verdict_words
 

@@ -13,9 +13,9 @@ from targetry.cli.experiments.report_markdown import escape_markdown, markdown_n
 from targetry.cli.rendering.output import console
 from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
-from targetry.report.metrics import METRICS
+from targetry.report.by_segment import ActivitySegment, SegmentFigures, SegmentReport
+from targetry.report.inference.metrics import METRICS
 from targetry.report.report import ActivityReport, Report
-from targetry.report.segments.by_segment import ActivitySegment, SegmentFigures, SegmentReport
 
 _MOST: Final = 20
 
@@ -133,7 +133,7 @@ def _notes(report: Report, segments: SegmentReport, activity: ActivityReport) ->
         else:
             yield (
                 f"the lifts of {name} differ between segments by no more than chance explains ({test}): "
-                "the lift of all visitors is the best estimate for each segment"
+                "no segment is shown to differ from the lift of all visitors"
             )
     yield (
         "segments are many looks at the same visitors: p-values are corrected for their number, "

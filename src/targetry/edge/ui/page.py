@@ -118,7 +118,8 @@ class Dashboard:
         check_field_count(request.url.query)
         wanted, before = RequestFilter.read(request.query_params), _number(request, "before")
         url = str(request.base_url)
-        return templates().response(await run_in_threadpool(self._page, url, wanted, before or None))
+        by = _by(request)
+        return templates().response(await run_in_threadpool(self._page, url, wanted, before or None, by))
 
     async def recent_requests(self, request: Request) -> Response:
         """Return rows of the list as HTML: those of a filter, above `after` or below `before`.
@@ -149,7 +150,7 @@ class Dashboard:
 
     async def report_section(self, request: Request) -> Response:
         """Return the section of the report, with status 204 if its tag is that of `have`."""
-        return _section(request, await run_in_threadpool(self._report))
+        return _section(request, await run_in_threadpool(self._report, _by(request)))
 
     async def report(self, request: Request) -> Response:
         """Return the JSON that `targetry report -o json` prints."""
@@ -172,7 +173,7 @@ class Dashboard:
             raise RequestRejected(404, _NO_LEDGER)
         return self._report_cache
 
-    def _page(self, url: str, wanted: RequestFilter, before: int | None) -> str:
+    def _page(self, url: str, wanted: RequestFilter, before: int | None, by: str) -> str:
         entries = self._history.between(before=before)
         artifacts = self._registry().artifacts
         return templates().render(
@@ -185,7 +186,7 @@ class Dashboard:
             named=[one for artifact in artifacts for one in self._artifact(artifact).activities],
             example=_example(url, artifacts[0]) if artifacts and not entries else "",
             activities=self._activities(),
-            report=self._report(),
+            report=self._report(by),
         )
 
     def _activities(self) -> _Section:
@@ -196,12 +197,14 @@ class Dashboard:
             has_report=self._report_cache is not None,
         )
 
-    def _report(self) -> _Section:
-        shown, problem = self._shown_report()
+    def _report(self, by: str) -> _Section:
+        shown, problem = self._shown_report(by)
         return _rendered(
             "report",
             shown=shown,
             problem=problem,
+            by=by,
+            segments=self._report_cache.segments if self._report_cache is not None else (),
             colors=COLORS,
         )
 
@@ -285,12 +288,12 @@ class Dashboard:
             artifact = artifacts[0]
         return copies_of(request, artifact, url, now_ms=entry.at_ms)
 
-    def _shown_report(self) -> tuple[CachedReport | None, str]:
+    def _shown_report(self, by: str) -> tuple[CachedReport | None, str]:
         """Return the report, or the reason why there is none."""
         if self._report_cache is None:
             return None, ""
         try:
-            return self._report_cache.report(), ""
+            return self._report_cache.report(by), ""
         except TargetError as error:
             return None, _without_folders(str(error))
 
@@ -310,6 +313,11 @@ def _example(url: str, artifact: LoadedArtifact) -> str:
     """Return an example request as a shell command."""
     mbox = {"name": next(iter(artifact.rules.mboxes), "hero")}
     return curl_command(url, artifact.client, {"context": {"channel": "web"}, "execute": {"mboxes": [mbox]}})
+
+
+def _by(request: Request) -> str:
+    """Return the name of the fact by which the report has segments, empty without one."""
+    return request.query_params.get("by", "")
 
 
 def _number(request: Request, name: str) -> int:

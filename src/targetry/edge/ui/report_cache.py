@@ -1,7 +1,8 @@
-"""Cache of a ledger's report and its plot, for the dashboard.
+"""Cache of a ledger's reports and its plot, for the dashboard.
 
-A report is valid for two seconds or ten times its own computation time, so polling costs at most a
-tenth of a processor core. All methods block; call them in a thread.
+There is a report of all visitors, and one by each recorded fact. A report is valid for two seconds
+or ten times its own computation time, so polling one costs at most a tenth of a processor core. All
+methods block; call them in a thread.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from targetry.ledger.store import EventStore
+from targetry.errors import OptionError
+from targetry.ledger.store import EventStore, LedgerReader
 from targetry.ledger.timeline import Timeline
+from targetry.report.by_segment import SegmentReport, report_by_segment
+from targetry.report.forest import render_forest, segment_forest
 from targetry.report.options import ReportOptions
 from targetry.report.panels import activity_panels
 from targetry.report.plot import MAX_ACTIVITIES, plotted_activities, write_plot
@@ -62,23 +66,26 @@ class CachedReport(msgspec.Struct, frozen=True):
 class ReportCache:
     """Reports of one ledger. Thread-safe."""
 
-    def __init__(self, ledger: EventStore, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, ledger: EventStore, segments: Sequence[str] = (), *, now: Callable[[], float] = time.time
+    ) -> None:
+        """Offer reports by the facts named in `segments`."""
+        self.segments = tuple(dict.fromkeys(segments))
         self._ledger = ledger
         self._now = now
         self._lock = threading.Lock()
-        self._cached: CachedReport | None = None
+        self._cached: dict[str, tuple[CachedReport, float]] = {}
         self._plot: tuple[Report, bytes | None] | None = None
-        self._stale_at = 0.0
 
-    def report(self) -> CachedReport:
-        """Return the report.
+    def report(self, by: str = "") -> CachedReport:
+        """Return the report, with pictures of the segments of a fact if `by` is its name.
 
         Raises:
             LedgerError: The ledger cannot be read.
             MissingExtraError: The extra `report` is not installed.
         """
         with self._lock:
-            return self._report()
+            return self._report(by)
 
     def plot(self) -> bytes | None:
         """Return the plot as an SVG, None if no activity has visitors.
@@ -94,22 +101,35 @@ class ReportCache:
                 self._plot = report, _draw(report)
             return self._plot[1]
 
-    def _report(self) -> CachedReport:
+    def _report(self, by: str = "") -> CachedReport:
+        by = by if by in self.segments else ""
         started = time.monotonic()
-        if self._cached is None or started >= self._stale_at:
+        cached, stale_at = self._cached.get(by, (None, 0.0))
+        if cached is None or started >= stale_at:
             with self._ledger.reader() as reader:
                 made, now_ms = report_on_ledger(reader, _OPTIONS), int(self._now() * 1000)
                 timeline = reader.timeline(now_ms) if reader.has_sums else None
-            pictures = {one.id: _pictures(one, made) for one in plotted_activities(made)}
+                segments = _segments(reader, by, made) if by else None
+            pictures = {one.id: _pictures(one, made, segments) for one in plotted_activities(made)}
             finished = time.monotonic()
-            took = 0.0 if self._cached is None else finished - started  # the first one imports scipy
-            self._cached = CachedReport(made, now_ms, timeline, pictures)
-            self._stale_at = finished + max(_SHORTEST_S, took * _TIMES_ITS_COST)
-        return self._cached
+            took = 0.0 if cached is None else finished - started  # the first one imports scipy
+            cached = CachedReport(made, now_ms, timeline, pictures)
+            self._cached[by] = cached, finished + max(_SHORTEST_S, took * _TIMES_ITS_COST)
+        return cached
 
 
-def _pictures(activity: ActivityReport, report: Report) -> list[Picture]:
-    return [Picture(one.title, one.note, render_svg(one)) for one in activity_panels(activity, report)]
+def _segments(reader: LedgerReader, by: str, report: Report) -> SegmentReport | None:
+    """Return the segments, None before a visitor has the fact."""
+    try:
+        return report_by_segment(reader, by, _OPTIONS, report.activities)
+    except OptionError:
+        return None
+
+
+def _pictures(activity: ActivityReport, report: Report, segments: SegmentReport | None) -> list[Picture]:
+    found = [Picture(one.title, one.note, render_svg(one)) for one in activity_panels(activity, report)]
+    forest = None if segments is None else segment_forest(activity, report, segments)
+    return [*found, *([Picture(forest.title, forest.note, render_forest(forest))] if forest else [])]
 
 
 def _draw(report: Report) -> bytes | None:

@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 
 from targetry.report.inference.confidence_sequence import ConfidenceSequence
+from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.multiple_comparisons import holm
 from targetry.report.inference.statistics import Interval, special_functions
 from targetry.report.looks import Method, Totals, follow
-from targetry.report.metrics import METRICS
 
 CONFIDENCE: Final = 0.99
 """Confidence of the interval of an error rate."""

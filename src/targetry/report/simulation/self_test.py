@@ -15,12 +15,12 @@ import numpy as np
 from targetry.ledger.sums import Cohort
 from targetry.report.inference.confidence_sequence import DEFAULT_PLANNED, ConfidenceSequence
 from targetry.report.inference.heterogeneity import heterogeneity
+from targetry.report.inference.metrics import METRICS, ReportMetric
+from targetry.report.inference.plan import PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.inference.split_check import ALARM_BELOW, split_p_value
 from targetry.report.looks import Compared, Totals, follow
-from targetry.report.metrics import METRICS, ReportMetric
 from targetry.report.options import METRIC_NAMES, MONEY
-from targetry.report.plan import PlanOptions, make_plan
 from targetry.report.simulation.error_rate import ErrorRate, error_rate, least_p_value, sequential_method
 from targetry.report.simulation.groups import (
     Array,

@@ -30,7 +30,8 @@ async function search() {
   const { answer, content } = await parts("recent?" + filtered());
   rows.dataset.latest = answer.headers.get("x-latest") ?? 0;
   rows.replaceChildren(content);
-  history.replaceState(null, "", "./?" + filtered() + "#requests");
+  const by = new URLSearchParams(location.search).get("by");
+  history.replaceState(null, "", "./?" + filtered(by === null ? {} : { by }) + "#requests");
 }
 
 async function addOlder(link) {
@@ -60,7 +61,10 @@ async function refreshRows() {
 }
 
 async function refreshSection(name) {
-  const section = byId(name), { answer, content } = await parts(name + "?have=" + section.dataset.tag);
+  const section = byId(name), fields = new URLSearchParams({ have: section.dataset.tag });
+  const by = new URLSearchParams(location.search).get("by");
+  if (by !== null) fields.set("by", by);
+  const { answer, content } = await parts(name + "?" + fields);
   if (answer.status === 204) return;
   section.dataset.tag = answer.headers.get("x-tag");
   section.replaceChildren(content);

@@ -22,11 +22,11 @@ from targetry.ledger.sums import ActivitySums, VisitorSums
 from targetry.report.inference.confidence_sequence import ConfidenceSequence
 from targetry.report.inference.estimates import Estimate
 from targetry.report.inference.heterogeneity import Heterogeneity, heterogeneity
+from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.multiple_comparisons import benjamini_hochberg, holm
 from targetry.report.inference.split_check import ALARM_BELOW
 from targetry.report.inference.statistics import MISMATCH_BELOW
 from targetry.report.looks import cumulate
-from targetry.report.metrics import METRICS
 from targetry.report.options import ReportOptions
 from targetry.report.report import TARGETED, ActivityReport, ExperienceReport, build_report
 

@@ -12,9 +12,9 @@ from support.ledger import ACTIVITY, outcome
 from targetry.errors import OptionError
 from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
+from targetry.report.by_segment import SegmentReport, report_by_segment
 from targetry.report.options import ReportOptions
 from targetry.report.report import report_on_ledger
-from targetry.report.segments.by_segment import SegmentReport, report_by_segment
 
 pytest.importorskip("scipy")
 

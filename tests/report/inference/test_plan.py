@@ -11,9 +11,9 @@ import pytest
 from targetry.errors import OptionError
 from targetry.ledger.sums import Cohort
 from targetry.report.comparison import compare
+from targetry.report.inference.plan import PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.options import ReportOptions
-from targetry.report.plan import PlanOptions, make_plan
 
 pytest.importorskip("scipy")
 

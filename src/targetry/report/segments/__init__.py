@@ -1,1 +1,0 @@
-"""Reports by segment: figures of each segment, and the test that their lifts are equal."""
