@@ -155,6 +155,9 @@ class PlainDatabase:
     def translate(self, error: Exception) -> LedgerError:
         return LedgerError("unusable", str(error))
 
+    def count(self, most: int) -> bool:
+        return False
+
     def close(self) -> None:
         self._connection.close()
 
@@ -530,13 +533,16 @@ def output(folder: Path, script: str) -> str:
 
 def test_acknowledged_events_survive_kill_9(tmp_path: Path) -> None:
     script = """
+        from targetry.ledger import group_commit
+
+        group_commit._COUNT_AT = 7
         ledger = Ledger.open(folder)
         print_lock = threading.Lock()
 
         def work(thread):
             for number in range(1_000_000):
                 key = f"{thread}-{number}"
-                ledger.record([event(key), event(f"{key}-too")])
+                ledger.record([event(key), event(f"{key}-too", visitor=key)])
                 with print_lock:
                     os.write(1, f"{key} {key}-too\\n".encode())
 
@@ -553,7 +559,12 @@ def test_acknowledged_events_survive_kill_9(tmp_path: Path) -> None:
 
     warnings: list[str] = []
     with Ledger.open(tmp_path, warn=warnings.append) as ledger:
-        kept = {one.id for one in ledger.events()}
+        events = list(ledger.events())
+        with ledger.reader() as reader:
+            (experience,) = reader.sums()["1"].experiences.values()
+    kept = {one.id for one in events}
+    assert experience.impressions == len(events)
+    assert experience.visitors == len({one.visitor for one in events})
     acknowledged = {key for line in lines if line.endswith("\n") for key in line.split()}
     assert len(acknowledged) >= 400
     assert acknowledged <= kept

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,8 @@ import pytest
 
 from support.ledger import event, run_sql
 from targetry.errors import OptionError
-from targetry.ledger.database import FILE_NAME
 from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
-from targetry.ledger.schema import FORMAT
 from targetry.ledger.sums import Segments
 from targetry.report.aggregation import aggregated
 
@@ -122,32 +119,3 @@ def test_facts_that_are_no_json_are_left_out(tmp_path: Path) -> None:
         assert [one.facts for one in ledger.events()] == [None, None, None]
         with ledger.reader() as reader:
             assert set(reader.segments("browser")) == {"", "7"}
-
-
-def test_file_of_the_third_format_gets_facts_and_keeps_its_sums(tmp_path: Path) -> None:
-    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
-        ledger.record([event("a")])
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        connection.execute("ALTER TABLE event DROP COLUMN facts")
-        connection.execute("PRAGMA user_version = 3")
-    connection.close()
-    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
-        ledger.record([event("b", visitor="bob", facts={"browser": "chrome"})])
-        with ledger.reader() as reader:
-            assert reader.sums()["1"].experiences["0"].visitors == 2
-            assert set(reader.segments("browser")) == {"", "chrome"}
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
-    connection.close()
-
-
-def test_file_of_the_third_format_is_read_without_an_upgrade(tmp_path: Path) -> None:
-    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
-        ledger.record([event("a")])
-        reading = ledger.reader
-        run_sql(tmp_path, "ALTER TABLE event DROP COLUMN facts")
-        run_sql(tmp_path, "PRAGMA user_version = 3")
-        with reading() as reader:
-            assert reader.has_sums
-            assert [one.id for one in reader.events()] == ["a"]
-            assert reader.segments("browser") == {}

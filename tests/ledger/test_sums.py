@@ -15,16 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.edge_sockets import wait_until
 from support.examples import examples
 from support.ledger import ACTIVITY, aggregate, event, first_format, outcome
 from support.plain_aggregation import aggregate_plainly, cohorts_plainly
+from targetry.ledger import group_commit
 from targetry.ledger import retention as module
+from targetry.ledger.counting import uncounted
 from targetry.ledger.database import FILE_NAME
-from targetry.ledger.event import ActivityDescription, LedgerEvent
+from targetry.ledger.event import ActivityDescription, LedgerEvent, event_row
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
 from targetry.ledger.retention import Retention, prune
-from targetry.ledger.sums import ActivitySums, read_sums
+from targetry.ledger.sums import ActivitySums
 from targetry.report.report import report_on_ledger
 
 DAY_MS = 86_400_000
@@ -75,11 +78,8 @@ def shown(counts: dict[str, ActivitySums]) -> Any:
 
 
 def sums_of(folder: Path) -> Any:
-    connection = sqlite3.connect(folder / FILE_NAME)
-    try:
-        return shown(read_sums(connection))
-    finally:
-        connection.close()
+    with Reader.open(folder) as reader:
+        return shown(reader.sums())
 
 
 @given(drawn_events, st.integers(0, 1006))
@@ -225,6 +225,104 @@ def test_sums_are_built_again_for_a_file_of_the_second_format(tmp_path: Path) ->
         assert after.period.removed == 1
         ledger.record([event("new", visitor="new", at=5000)])
     assert sums_of(tmp_path) == aggregate_plainly([*events, event("new", visitor="new", at=5000)])
+
+
+def earlier_format(folder: Path, version: int) -> list[LedgerEvent]:
+    """Make a file of the third or fourth format, whose triggers counted, and return its events."""
+    connection = sqlite3.connect(folder / FILE_NAME)
+    connection.executescript(Path(__file__).with_name("fourth_format.sql").read_text("utf-8"))
+    if version == 3:
+        connection.executescript("ALTER TABLE event DROP COLUMN facts; PRAGMA user_version = 3")
+    connection.close()
+    with Reader.open(folder) as reader:
+        return list(reader.events())
+
+
+@pytest.mark.parametrize(("version", "browsers"), [(3, set()), (4, {"", "chrome"})])
+def test_file_whose_triggers_counted_is_read_without_an_upgrade(
+    tmp_path: Path, version: int, browsers: set[str]
+) -> None:
+    events = earlier_format(tmp_path, version)
+    with Reader.open(tmp_path) as reader:
+        assert reader.has_sums
+        assert shown(reader.sums()) == aggregate_plainly(events, reader.activities())
+        assert set(reader.segments("browser")) == browsers
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_file_whose_triggers_counted_keeps_its_sums_and_counts_on(tmp_path: Path, version: int) -> None:
+    events = earlier_format(tmp_path, version)
+    more = [
+        event("early", visitor="late", at=2000),
+        event("new", visitor="new", at=5000, facts={"browser": "firefox"}),
+        event("o5", "order", visitor="v2", at=2100, order_id="A", order_total=1.0),
+    ]
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record(more)
+        assert sums_of(tmp_path) == aggregate_plainly([*events, *more], ledger.activities())
+        with ledger.reader() as reader:
+            assert "firefox" in reader.segments("browser")
+    prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + 2050)
+    with Reader.open(tmp_path) as reader:
+        kept = [one for one in [*events, *more] if one.timestamp_ms >= 2050]
+        assert shown(reader.sums()) == aggregate_plainly(kept, reader.activities())
+
+
+def uncounted_events(folder: Path) -> int:
+    connection = sqlite3.connect(folder / FILE_NAME)
+    try:
+        return uncounted(connection)
+    finally:
+        connection.close()
+
+
+def test_events_are_counted_when_recording_pauses(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record(outcome("0", 30, 10))
+        wait_until(lambda: uncounted_events(tmp_path) == 0)
+
+
+def test_events_are_counted_when_many_were_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600.0)
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        for n in range(30):
+            ledger.record([event(f"{n}-{m}", visitor=f"v{m}") for m in range(100)])
+        assert uncounted_events(tmp_path) <= 1_100
+
+
+def test_closed_ledger_has_counted_its_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600.0)
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record(outcome("0", 30, 10))
+        assert uncounted_events(tmp_path) == 40
+    assert uncounted_events(tmp_path) == 0
+
+
+def test_report_counts_what_killed_processes_left(tmp_path: Path) -> None:
+    """Insert rows only, as a process does that is killed before it counts."""
+    events = [*outcome("0", 30, 10), *outcome("1", 1_500, 20)]
+    Ledger.open(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    with connection:
+        marks = ", ".join("?" * len(LedgerEvent.__struct_fields__))
+        connection.executemany(
+            f"INSERT INTO event ({', '.join(LedgerEvent.__struct_fields__)}) VALUES ({marks})",
+            map(event_row, events),
+        )
+    connection.close()
+    with Reader.open(tmp_path) as reader:
+        assert shown(reader.sums()) == aggregate_plainly(events)
+    assert uncounted_events(tmp_path) == 0
+
+
+@pytest.mark.parametrize("removed", [1000, 1001, 5000])
+def test_numbers_of_removed_events_are_counted_again(tmp_path: Path, removed: int) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event(str(n), visitor=f"v{n}", at=1000 + n) for n in range(3)])
+        with ledger.reader():
+            prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + removed)
+        ledger.record([event("new", visitor="new", at=9000)])
+        assert sums_of(tmp_path) == aggregate_plainly(list(ledger.events()))
 
 
 def test_failed_upgrade_leaves_the_file_unchanged(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from targetry.ledger.errors import LedgerError
-from targetry.ledger.write_lock import WriteLock
+from targetry.ledger.group_commit import WriteLock
 
 
 def test_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_lock_that_is_held_for_too_long_is_an_error(tmp_path: Path) -> None:
 def test_lock_is_released_when_its_process_ends(tmp_path: Path) -> None:
     source = f"""
         from pathlib import Path
-        from targetry.ledger.write_lock import WriteLock
+        from targetry.ledger.group_commit import WriteLock
         with WriteLock(Path({str(tmp_path)!r}), 1.0).hold():
             print("held", flush=True)
             input()

@@ -51,7 +51,7 @@ class FileVersion(NamedTuple):
 def file_version(path: Path) -> FileVersion | None:
     """Return the version of the file at `path`, or None if there is none."""
     try:
-        return _version(path.stat())
+        return _version(os.stat(path))
     except (OSError, ValueError):
         return None
 

@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 from targetry._runtime.file_lock import FileLock
 from targetry.ledger import schema
+from targetry.ledger.counting import count_chunk
 from targetry.ledger.errors import (
     CORRUPT,
     FOREIGN,
@@ -130,22 +131,34 @@ class LedgerFile:
     def connection(self) -> sqlite3.Connection:
         """Return the connection; one to a new file after a fault. Raises `LedgerError`."""
         if self._connection is not None:
-            self.check()
+            self.check(has_written=False)
             return self._connection
         connection = self._open()
         with translate_errors(self.path):
             self.on_reopen(connection)
         return connection
 
-    def check(self) -> None:
+    def intact_connection(self) -> sqlite3.Connection | None:
+        """Return the connection; None after a fault, which is left to `connection` to repair."""
+        assert self._guard is not None
+        try:
+            self._guard.check()
+        except LedgerError:
+            return None
+        return self._connection
+
+    def check(self, *, has_written: bool = True) -> None:
         """Check that the files on the path hold the written data; `connection` reopens them if not.
+
+        Args:
+            has_written: As of `FileGuard.check`.
 
         Raises:
             LedgerError: The files were removed, replaced or damaged.
         """
         assert self._guard is not None
         try:
-            self._guard.check()
+            self._guard.check(has_written=has_written)
         except LedgerError as error:
             self._disconnect(error)
             raise
@@ -228,6 +241,15 @@ def open_for_reading(folder: Path, busy_timeout: float) -> sqlite3.Connection:
             return _snapshot(path, "immutable=1", busy_timeout)
 
 
+def open_for_counting(folder: Path, busy_timeout: float) -> sqlite3.Connection:
+    """Return a connection that can write to an existing file, in autocommit mode.
+
+    Raises:
+        sqlite3.Error: The file cannot be opened.
+    """
+    return _open_file(folder / FILE_NAME, "mode=rw", busy_timeout)
+
+
 @contextlib.contextmanager
 def _opening_lock(folder: Path, path: Path) -> Iterator[None]:
     lock = _acquire(folder / _LOCK_NAME, path)
@@ -283,9 +305,15 @@ def _connect(path: Path, sync: Sync, busy_timeout: float, progress: Progress) ->
     return connection
 
 
+def format_of(connection: sqlite3.Connection) -> int:
+    """Return the format of a ledger's file, 0 for an empty one. Raises `sqlite3.Error`."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = format_of(connection)
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables and application != APPLICATION:
         raise LedgerError(FOREIGN, f"{path} is a database of another application; use another folder")
@@ -299,12 +327,12 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
 
 def _make_tables(connection: sqlite3.Connection, progress: Progress) -> None:
     """Create the tables of the current format in an empty file or in one of an earlier format."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = format_of(connection)
     if version == FORMAT:
         return
     with connection:  # rolls back after an error
         connection.execute("BEGIN IMMEDIATE")
-        for statement in _statements(version):
+        for statement in upgrade_statements(version):
             connection.execute(statement)
         if 0 < version < schema.SUMS_FORMAT:
             _count_events(connection, progress)
@@ -316,32 +344,34 @@ def _make_tables(connection: sqlite3.Connection, progress: Progress) -> None:
     connection.execute("PRAGMA wal_checkpoint")  # so that the journal starts empty
 
 
-def _statements(version: int) -> Iterator[str]:
+def upgrade_statements(version: int) -> Iterator[str]:
     """Yield the statements that lead from a format, 0 for an empty file, to the current one."""
+    has_sums = version >= schema.SUMS_FORMAT
     if version < 1:
         yield from schema.FIRST_FORMAT
     if version < 2:
         yield from schema.ADD_RECORDED_MS
-    elif version < schema.SUMS_FORMAT:
+    elif not has_sums:
         yield from schema.DROP_SUMS
-    if version < schema.SUMS_FORMAT:
-        yield from schema.SUMS
-    yield schema.ADD_FACTS
+    yield from schema.DROP_TRIGGERS if has_sums else schema.SUMS
+    if version < schema.FACTS_FORMAT:
+        yield schema.ADD_FACTS
+    yield from schema.ADD_COUNTED
+    yield f"INSERT INTO counted {'SELECT ifnull(max(seq), 0) FROM event' if has_sums else 'VALUES (0)'}"
 
 
 def _count_events(connection: sqlite3.Connection, progress: Progress) -> None:
     """Compute the sums of the events in the file."""
     (size,) = connection.execute("PRAGMA cache_size").fetchone()
     connection.execute(f"PRAGMA cache_size = {-_UPGRADE_CACHE_KB}")
-    connection.execute(schema.COUNT_IMPRESSIONS)
-    first, last = connection.execute("SELECT ifnull(min(seq), 0), ifnull(max(seq), -1) FROM event").fetchone()
-    for start in range(first, last + 1, _UPGRADE_ROWS):
-        progress(start - first, last + 1 - first)
-        end = start + _UPGRADE_ROWS
-        connection.execute(f"{schema.COUNT_EVENTS} WHERE seq >= ? AND seq < ?", (start, end))
+    (total,) = connection.execute("SELECT count(*) FROM event").fetchone()
+    done = 0
+    progress(done, total)
+    while counted := count_chunk(connection, _UPGRADE_ROWS):
+        done += counted
+        progress(done, total)
     now_ms = int(time.time() * 1000)
     connection.execute("UPDATE event SET recorded_ms = ? WHERE timestamp_ms > ?", (now_ms, now_ms))
-    progress(last + 1 - first, last + 1 - first)
     connection.execute(f"PRAGMA cache_size = {size}")
 
 
@@ -367,11 +397,13 @@ def _rename_damaged(path: Path, reason: str) -> Path:
     return kept
 
 
-def _snapshot(path: Path, mode: str, busy_timeout: float) -> sqlite3.Connection:
+def _open_file(path: Path, mode: str, busy_timeout: float) -> sqlite3.Connection:
     uri = f"file:{quote(str(path.absolute()))}?{mode}"
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
-    )
+    return sqlite3.connect(uri, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+
+
+def _snapshot(path: Path, mode: str, busy_timeout: float) -> sqlite3.Connection:
+    connection = _open_file(path, mode, busy_timeout)
     connection.text_factory = _decode  # other programs can write to the file
     try:
         _check_format(connection, path)

@@ -20,7 +20,7 @@ from targetry.ledger.errors import CORRUPT, REMOVED, LedgerError
 JOURNAL_BYTES: Final = 64 * 1024 * 1024
 """Size to which SQLite truncates a larger journal."""
 
-_COMPANIONS: Final = ("-wal", "-shm")
+_JOURNAL: Final = "-wal"
 _JOURNAL_MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
 
@@ -36,10 +36,16 @@ class FileGuard:
         self._path = path
         self._check_content = check_content
         self._database = file_version(path)
-        self._companions = {name: file_version(Path(f"{path}{name}")) for name in _COMPANIONS}
+        self._journal = Path(f"{path}{_JOURNAL}")
+        companions = (self._journal, Path(f"{path}-shm"))
+        self._companions = {companion: file_version(companion) for companion in companions}
 
-    def check(self) -> None:
+    def check(self, *, has_written: bool = False) -> None:
         """Check that each file is the one that was opened, and that none was truncated.
+
+        Args:
+            has_written: Whether this process has written since the last check, which can have
+                extended a truncated journal.
 
         Raises:
             LedgerError: The database was replaced (reason `REMOVED`), or its content or its journal
@@ -53,13 +59,18 @@ class FileGuard:
         if now.size < self._database.size:
             self._check_shrunk()
         self._database = now
-        for name in _COMPANIONS:
-            self._check_companion(name)
+        for path in self._companions:
+            self._check_companion(path)
+        if (
+            has_written
+            and self._companions[self._journal] is not None
+            and not _has_journal_header(self._journal)
+        ):
+            raise _truncated(self._journal)
 
     def remove_companions(self) -> None:
         """Delete the journal of a removed database: SQLite would apply it to a new database."""
-        for name, known in self._companions.items():
-            path = Path(f"{self._path}{name}")
+        for path, known in self._companions.items():
             now = file_version(path)
             if now is not None and known is not None and now.is_same_file(known):
                 with contextlib.suppress(OSError):
@@ -74,32 +85,31 @@ class FileGuard:
                 CORRUPT, f"the ledger {self._path}: its file was truncated while in use ({error})"
             ) from error
 
-    def _check_companion(self, name: str) -> None:
-        known = self._companions[name]
+    def _check_companion(self, path: Path) -> None:
+        known = self._companions[path]
         if known is None:  # SQLite uses no shared memory on this file system
             return
-        path = Path(f"{self._path}{name}")
         now = file_version(path)
         if now is None or not now.is_same_file(known):
             raise LedgerError(CORRUPT, f"the ledger {path}: the file was removed or replaced while in use")
-        if name == "-wal" and (
-            now.size < min(known.size, JOURNAL_BYTES) or not _has_journal_header(path, now.size)
-        ):
-            raise LedgerError(CORRUPT, f"the ledger {path}: the file was truncated while in use")
-        self._companions[name] = now
+        if path is self._journal and now.size < min(known.size, JOURNAL_BYTES):
+            raise _truncated(path)
+        self._companions[path] = now
 
 
-def _has_journal_header(path: Path, size: int) -> bool:
+def _truncated(path: Path) -> LedgerError:
+    return LedgerError(CORRUPT, f"the ledger {path}: the file was truncated while in use")
+
+
+def _has_journal_header(path: Path) -> bool:
     """Return whether a journal is empty or starts with its header.
 
     A journal that was truncated and is written again starts with a hole.
     """
-    if size == 0:
-        return True
     with contextlib.suppress(OSError):
         file = os.open(path, os.O_RDONLY)
         try:
-            return os.read(file, len(_JOURNAL_MAGIC[0])) in _JOURNAL_MAGIC
+            return os.read(file, len(_JOURNAL_MAGIC[0])) in (b"", *_JOURNAL_MAGIC)
         finally:
             os.close(file)
     return False

@@ -2,7 +2,9 @@
 
 `record` returns when its events are on the disk (`synchronous=FULL`), so they survive `kill -9` and
 a crash of the machine. Concurrent calls share the cost of the sync (`group_commit`). With
-`sync="NORMAL"` events survive a crash of the process, not always one of the machine.
+`sync="NORMAL"` events survive a crash of the process, not always one of the machine. Sums count the
+events later (`counting`): about a thousand at a time, when nothing was recorded for half a second,
+and when a ledger is closed or opened for reading.
 
 Ids of events are idempotency keys: an event that is recorded again changes nothing. After an error
 no event of the call is recorded, so the call can be repeated unchanged.
@@ -23,13 +25,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from targetry._runtime.logger import Log
+from targetry.ledger.counting import commit_chunk
 from targetry.ledger.database import BUSY_S, LedgerFile, Progress, Sync, Warn, no_progress
-from targetry.ledger.errors import LedgerError, ledger_error
+from targetry.ledger.errors import LOCKED, LedgerError, ledger_error, translate_errors
 from targetry.ledger.event import ActivityDescription, LedgerEvent
-from targetry.ledger.group_commit import GroupCommit, Write
+from targetry.ledger.group_commit import GroupCommit, Write, WriteLock
 from targetry.ledger.reader import EXPERIENCES, Reader
 from targetry.ledger.store import EventStore, Row, discard_key, shares_differ
-from targetry.ledger.write_lock import WriteLock
 
 DEFAULT_FOLDER: Final = Path(".targetry")
 
@@ -130,6 +132,22 @@ class _Database:
         """Return a new exception for an error of `run`."""
         found = ledger_error(self._file.path, error)
         return type(found)(found.reason, found.text)
+
+    def count(self, most: int) -> bool:
+        """Count up to `most` events into the sums; return whether there are more. Never raises."""
+        connection = self._file.intact_connection()
+        if connection is None:
+            return False
+        try:
+            with self._lock.hold(), translate_errors(self._file.path):
+                counted = commit_chunk(connection, most)
+        except LedgerError as error:
+            if error.reason != LOCKED:  # otherwise another process writes, and counts
+                Log().warning(
+                    "the sums of the ledger are not up to date: %s; the next write repeats it", error
+                )
+            return False
+        return counted == most
 
     def close(self) -> None:
         """Close the file."""

@@ -10,8 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from targetry.ledger.database import BUSY_S, FILE_NAME, open_for_reading
-from targetry.ledger.errors import translate_errors
+from targetry.ledger.counting import commit_chunk, uncounted
+from targetry.ledger.database import (
+    BUSY_S,
+    FILE_NAME,
+    Progress,
+    format_of,
+    no_progress,
+    open_for_counting,
+    open_for_reading,
+)
+from targetry.ledger.errors import LedgerError, translate_errors
 from targetry.ledger.event import (
     ActivityDescription,
     ExperienceDescription,
@@ -19,7 +28,8 @@ from targetry.ledger.event import (
     LedgerEvent,
     event_of_row,
 )
-from targetry.ledger.schema import FORMAT, SUMS_FORMAT, is_event
+from targetry.ledger.group_commit import WriteLock
+from targetry.ledger.schema import COUNTED_FORMAT, FACTS_FORMAT, SUMS_FORMAT, is_event
 from targetry.ledger.selection import (
     ALL_EVENTS,
     EventSelection,
@@ -62,7 +72,7 @@ EXPERIENCES: Final = (
 
 
 class Reader:
-    """Snapshot of a ledger; needs no write permission.
+    """Snapshot of a ledger. Without write permission, it has the sums that were counted last.
 
     Close it soon: SQLite cannot shorten its journal while a snapshot is open.
     """
@@ -72,21 +82,32 @@ class Reader:
         self._connection = connection
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> Self:
-        """Open the ledger of a folder.
+    def open(cls, folder: str | os.PathLike[str], *, progress: Progress = no_progress) -> Self:
+        """Open the ledger of a folder, and bring its sums up to date if the file can be written.
+
+        Args:
+            folder: The ledger's folder.
+            progress: Called while events are counted, with their number so far and that of all.
 
         Raises:
             NoLedgerError: The folder has no ledger.
             LedgerError: The ledger cannot be read.
         """
         path = Path(folder)
-        return cls(path / FILE_NAME, open_for_reading(path, BUSY_S))
+        connection = open_for_reading(path, BUSY_S)
+        with translate_errors(path / FILE_NAME):
+            waiting = _uncounted(connection)
+            if waiting:
+                connection.close()
+                _count(path, waiting, progress)
+                connection = open_for_reading(path, BUSY_S)
+        return cls(path / FILE_NAME, connection)
 
     def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:
         """Yield the selected events in the order of their recording. Raises `LedgerError`."""
         condition, parameters = event_condition("event", selection, "?")
         with translate_errors(self._path):
-            has_facts = self._format() >= FORMAT
+            has_facts = format_of(self._connection) >= FACTS_FORMAT
             events = _EVENTS.format(
                 facts="CASE typeof(facts) WHEN 'text' THEN facts END" if has_facts else "NULL"
             )
@@ -123,11 +144,7 @@ class Reader:
     def has_sums(self) -> bool:
         """Whether the file holds sums, unlike the first format. Raises `LedgerError`."""
         with translate_errors(self._path):
-            return self._format() >= SUMS_FORMAT
-
-    def _format(self) -> int:
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        return int(version)
+            return format_of(self._connection) >= SUMS_FORMAT
 
     def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
         """Return the sums by activity id; the time depends on the numbers of days and buyers only.
@@ -165,7 +182,11 @@ class Reader:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
         with translate_errors(self._path):
-            return read_segments(self._connection, name, cap) if self._format() >= FORMAT else {}
+            return (
+                read_segments(self._connection, name, cap)
+                if format_of(self._connection) >= FACTS_FORMAT
+                else {}
+            )
 
     def timeline(self, now_ms: int) -> Timeline | None:
         """Return what the latest events say about the time up to `now_ms` (epoch ms).
@@ -203,3 +224,27 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _uncounted(connection: sqlite3.Connection) -> int:
+    """Return the number of events that are not in the sums, about."""
+    if format_of(connection) < COUNTED_FORMAT:
+        return 0
+    return uncounted(connection)
+
+
+def _count(folder: Path, waiting: int, progress: Progress) -> None:
+    """Count about as many events as are waiting, unless the file cannot be written."""
+    lock, done = WriteLock(folder, BUSY_S), 0
+    with (
+        contextlib.suppress(LedgerError, sqlite3.Error),
+        contextlib.closing(open_for_counting(folder, BUSY_S)) as connection,
+    ):
+        while done < waiting:
+            with lock.hold():
+                counted = commit_chunk(connection)
+            if not counted:
+                break
+            done += counted
+            progress(min(done, waiting), waiting)
+    lock.remove_file()

@@ -26,10 +26,11 @@ from targetry._runtime.file_lock import FileLock
 from targetry._runtime.logger import Log
 from targetry._runtime.periodic_task import PeriodicTask
 from targetry.errors import OptionError, TargetError
+from targetry.ledger.counting import recount_orders, recount_visitors
 from targetry.ledger.database import BUSY_S, FILE_NAME, LedgerFile, Progress, Warn, no_progress
 from targetry.ledger.errors import missing_ledger, translate_errors
-from targetry.ledger.schema import COUNT_EVENTS, DAY_MS
-from targetry.ledger.write_lock import WriteLock
+from targetry.ledger.group_commit import WriteLock
+from targetry.ledger.schema import DAY_MS
 
 _T = TypeVar("_T")
 
@@ -269,10 +270,8 @@ def _remove(connection: sqlite3.Connection, visitors: list[object], condition: s
         f"WHERE one.{_IN_CHUNK} AND one.kind = 'order' AND EXISTS (SELECT 1 FROM event AS other "
         f"WHERE other.order_id = one.order_id AND NOT other.{_IN_CHUNK}) AND one.order_id != ''"
     )
-    for table in ("participation", "purchase"):
-        connection.execute(f"DELETE FROM {table} WHERE {_IN_CHUNK}")
-    removed = connection.execute(f"DELETE FROM event WHERE {_IN_CHUNK} AND {condition}", (limit,)).rowcount
-    connection.execute(f"{COUNT_EVENTS} WHERE {_IN_CHUNK} ORDER BY seq")
+    delete = f"DELETE FROM event WHERE {_IN_CHUNK} AND {condition}"
+    removed = recount_visitors(connection, visitors, lambda: connection.execute(delete, (limit,)).rowcount)
     connection.execute("UPDATE retention SET removed = removed + ?", (removed,))
     return removed
 
@@ -286,10 +285,7 @@ def _recount(connection: sqlite3.Connection, order_id: str, after: int) -> int |
         connection.execute("DELETE FROM recount WHERE order_id = ?", (order_id,))
         return None
     last = int(rows[-1][0])
-    connection.execute(
-        f"{COUNT_EVENTS} WHERE kind = 'order' AND order_id = ? AND seq > ? AND seq <= ? ORDER BY seq",
-        (order_id, after, last),
-    )
+    recount_orders(connection, order_id, after, last)
     return last
 
 

@@ -7,13 +7,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
+from targetry.ledger.counting import count_chunk
+from targetry.ledger.database import upgrade_statements
 from targetry.ledger.event import ActivityDescription, LedgerEvent, event_row
-from targetry.ledger.schema import ADD_FACTS, ADD_RECORDED_MS, FIRST_FORMAT, SUMS
 from targetry.ledger.sums import ActivitySums, VisitorSums, read_sums, read_visitors
 
 _FIELDS: Final = LedgerEvent.__struct_fields__
 _INSERT: Final = f"INSERT INTO event ({', '.join(_FIELDS)}) VALUES ({', '.join('?' * len(_FIELDS))})"
 _DESCRIBE: Final = "INSERT OR IGNORE INTO activity (id, shares_since_ms) VALUES (?, ?)"
+
+_CHUNK: Final = 20_000
 
 
 class SumsSource(Protocol):
@@ -47,7 +50,7 @@ def aggregated(
 ) -> Iterator[Aggregate]:
     """Count events.
 
-    The events pass through a temporary database with the ledger's triggers; SQLite moves it to the
+    The events pass through a temporary database with the ledger's tables; SQLite moves it to the
     disk when it becomes large.
 
     Args:
@@ -55,9 +58,11 @@ def aggregated(
         activities: Descriptions, whose `shares_since_ms` counts.
     """
     with contextlib.closing(sqlite3.connect("", isolation_level=None)) as connection:
-        for statement in (*FIRST_FORMAT, *ADD_RECORDED_MS, *SUMS, ADD_FACTS):
+        for statement in upgrade_statements(0):
             connection.execute(statement)
         connection.execute("BEGIN")
         connection.executemany(_DESCRIBE, [(one.id, one.shares_since_ms) for one in activities])
         connection.executemany(_INSERT, map(event_row, events))
+        while count_chunk(connection, _CHUNK):
+            pass
         yield Aggregate(connection)

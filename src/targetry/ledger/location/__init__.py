@@ -49,7 +49,7 @@ def open_reader(location: str | os.PathLike[str], *, progress: Progress = no_pro
 
     Args:
         location: A folder, or an address like `postgresql://user@host/database`.
-        progress: Called while events of a ledger in PostgreSQL are counted into its sums.
+        progress: Called while events are counted into the sums.
 
     Raises:
         OptionError: The address is wrong.
@@ -59,4 +59,4 @@ def open_reader(location: str | os.PathLike[str], *, progress: Progress = no_pro
     """
     if is_address(location):
         return PostgresReader.open(str(location), progress=progress)
-    return Reader.open(location)
+    return Reader.open(location, progress=progress)
