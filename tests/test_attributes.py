@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.attributes import AttributesProvider, checked_names, with_mboxes
 from targetry.errors import AttributeNotFoundError, OptionError
 from targetry.models import (
@@ -85,7 +86,7 @@ NOTHING_TO_INDEX = {
 }
 
 
-@pytest.mark.parametrize("response", NOTHING_TO_INDEX.values(), ids=NOTHING_TO_INDEX)
+@each_case("response", NOTHING_TO_INDEX.values(), ids=NOTHING_TO_INDEX)
 def test_content_that_is_no_json_object_is_skipped(response: DeliveryResponse | None) -> None:
     assert AttributesProvider({"response": response}).indexed == {}
 
@@ -148,7 +149,7 @@ ADDED: dict[str, tuple[DeliveryRequest | None, list[str], list[tuple[int | None,
 }
 
 
-@pytest.mark.parametrize(("request_", "names", "expected"), ADDED.values(), ids=ADDED)
+@each_case("request_, names, expected", ADDED.values(), ids=ADDED)
 def test_missing_mboxes_are_added_and_indexes_go_on(
     request_: DeliveryRequest | None, names: list[str], expected: list[tuple[int | None, str]]
 ) -> None:
@@ -187,7 +188,7 @@ WRONG_NAMES = {
 }
 
 
-@pytest.mark.parametrize(("names", "path"), WRONG_NAMES.values(), ids=WRONG_NAMES)
+@each_case("names, path", WRONG_NAMES.values(), ids=WRONG_NAMES)
 def test_names_that_are_no_list_of_texts_are_refused(names: object, path: str) -> None:
     with pytest.raises(OptionError) as caught:
         checked_names(names)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.cases import each_case
 from support.distributions import ROOT, check_contents, check_readme, released_version, with_home
 
 README = "# Targetry\n\n[Adobe](https://example.com)\n"
@@ -78,7 +79,7 @@ def test_metadata_names_the_home_and_links_to_files_of_the_tag() -> None:
     assert made["project"] == tomllib.loads(pyproject)["project"], "nothing else changes"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "home",
     [
         "github.example/acme",

@@ -1,7 +1,6 @@
 import pickle
 
-import pytest
-
+from support.cases import each_case
 from targetry import errors
 from targetry.errors import (
     ApiException,
@@ -59,17 +58,17 @@ def test_every_error_of_the_module_is_in_the_table_of_these_tests() -> None:
     }
 
 
-@pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: type(error).__name__)
+@each_case("error", EVERY_ERROR, ids=lambda error: type(error).__name__)
 def test_every_error_is_a_target_error(error: Exception) -> None:
     assert isinstance(error, TargetError)
 
 
-@pytest.mark.parametrize(("error", "base"), CAUGHT_AS, ids=lambda kind: kind.__name__)
+@each_case("error, base", CAUGHT_AS)
 def test_error_is_also_caught_as_the_kind_above_it(error: type[Exception], base: type[Exception]) -> None:
     assert issubclass(error, base)
 
 
-@pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: type(error).__name__)
+@each_case("error", EVERY_ERROR, ids=lambda error: type(error).__name__)
 def test_error_survives_pickling(error: Exception) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry import events
 from targetry.errors import OptionError
 from targetry.events import PAYLOADS, Event, Events, LazyValue
@@ -327,7 +328,7 @@ READINGS: dict[str, Callable[[Event], Any]] = {
 }
 
 
-@pytest.mark.parametrize("read", READINGS.values(), ids=READINGS)
+@each_case("read", READINGS.values(), ids=READINGS)
 def test_lazy_value_never_leaves_the_event(read: Callable[[Event], Any]) -> None:
     assert read(Event(type="a", payload=LazyValue(lambda: {"rules": 1}))) == {"rules": 1}
 

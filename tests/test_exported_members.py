@@ -38,7 +38,7 @@ def test_all_models_are_exported() -> None:
         assert getattr(targetry, name) is getattr(models, name)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     [
         "TargetClient",

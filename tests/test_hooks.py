@@ -28,6 +28,7 @@ from e2e.client.target import (
     rule,
 )
 from servers.faulty import HANG, Close, answer, json_answer
+from support.cases import each_case
 from targetry import (
     Activity,
     AsyncTargetClient,
@@ -712,7 +713,7 @@ WRONG: dict[str, tuple[Any, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("hooks", "path", "reason"), WRONG.values(), ids=WRONG)
+@each_case("hooks, path, reason", WRONG.values(), ids=WRONG)
 def test_wrong_hook_raises_with_its_position(hooks: Any, path: str, reason: str) -> None:
     with pytest.raises(OptionError) as raised:
         TargetClient.create(**NEEDED, hooks=hooks)

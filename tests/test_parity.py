@@ -15,6 +15,7 @@ from e2e.client.any_client import AnyClient, Blocking, Looped
 from e2e.client.conftest import reach
 from e2e.client.target import ARTIFACT, DELIVERY, GEO, ORGANIZATION, Target, artifact
 from servers.faulty import HANG, Behaviour, Close, answer, gzip_answer, half, html_answer, json_answer
+from support.cases import each_case
 from targetry import (
     AsyncTargetClient,
     ChannelType,
@@ -317,7 +318,7 @@ def test_waiting_methods_are_coroutines_and_others_are_shared() -> None:
         assert inspect.iscoroutinefunction(getattr(AsyncTargetClient, twin))
 
 
-@pytest.mark.parametrize(("name", "twin"), [*TWINS.items(), *((name, name) for name in OF_EACH_KIND)])
+@each_case("name, twin", [*TWINS.items(), *((name, name) for name in OF_EACH_KIND)])
 def test_sync_and_async_methods_have_the_same_parameters(name: str, twin: str) -> None:
     def parameters(method: Callable[..., Any]) -> list[tuple[str, Any, Any, Any]]:
         found = inspect.signature(method).parameters.values()

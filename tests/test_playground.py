@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "playground"
 PYODIDE = ROOT / ".envs" / "playground"
@@ -65,8 +67,8 @@ def test_changed_parameter_changes_offer_and_explanation() -> None:
     assert "does not match because this is false" in after["changes"][0]
 
 
-@pytest.mark.parametrize(
-    ("change", "field", "message"),
+@each_case(
+    "change, field, message",
     [
         ({"artifact": "{"}, "artifact", "not JSON"),
         ({"artifact": '{"version": "2.0.0"}'}, "artifact", "version"),
@@ -76,7 +78,7 @@ def test_changed_parameter_changes_offer_and_explanation() -> None:
     ],
     ids=["artifact-text", "artifact-version", "request-text", "request-list", "request-field"],
 )
-@pytest.mark.parametrize("name", ["answer", "split"])
+@each_case("name", ["answer", "split"])
 def test_error_names_its_field(name: str, change: dict[str, str], field: str, message: str) -> None:
     error = call(name, {**EXAMPLES[1], **change})["error"]
     assert error["field"] == field

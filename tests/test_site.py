@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 import targetry
+from support.cases import each_case
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "site"
@@ -47,8 +48,8 @@ def test_navigation_has_each_page_once() -> None:
     assert sorted(listed) == sorted(expected)
 
 
-@pytest.mark.parametrize(
-    ("link", "expected"),
+@each_case(
+    "link, expected",
     [
         ("[a](CHANGELOG.md)", "[a](changelog.md)"),
         ("[a](docs/edge.md#routes)", "[a](edge.md#routes)"),

@@ -147,9 +147,7 @@ CUSTOMER_IDS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("given_ids", "expected"), [row[1:] for row in CUSTOMER_IDS], ids=[row[0] for row in CUSTOMER_IDS]
-)
+@each_case("given_ids, expected", [row[1:] for row in CUSTOMER_IDS], ids=[row[0] for row in CUSTOMER_IDS])
 def test_customer_ids_are_accepted_in_both_forms(given_ids: object, expected: list[object]) -> None:
     assert triples(parse_customer_ids(given_ids)) == expected
 
@@ -312,7 +310,7 @@ STATES = [
 ]
 
 
-@pytest.mark.parametrize(("state", "ids"), [row[1:] for row in STATES], ids=[row[0] for row in STATES])
+@each_case("state, ids", [row[1:] for row in STATES], ids=[row[0] for row in STATES])
 def test_customer_ids_are_read_from_either_spelling_of_a_state(state: object, ids: list[str]) -> None:
     assert [one.id for one in customer_ids_of_state(state)] == ids
 
@@ -365,7 +363,7 @@ def test_no_state_is_an_empty_object() -> None:
     assert visitor_state_json(None) == "{}"
 
 
-@pytest.mark.parametrize("state", [{ORG: {"x": object()}}, {ORG: {"x": float("nan")}}, {ORG: "text"}, "text"])
+@each_case("state", [{ORG: {"x": object()}}, {ORG: {"x": float("nan")}}, {ORG: "text"}, "text"])
 def test_state_that_is_not_json_raises(state: object) -> None:
     with pytest.raises(OptionError, match="visitor_state"):
         visitor_state_json(state)  # type: ignore[arg-type]

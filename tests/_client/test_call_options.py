@@ -198,7 +198,7 @@ OFFICIAL: dict[str, tuple[Any, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("options", "path", "text"), OFFICIAL.values(), ids=OFFICIAL)
+@each_case("options, path, text", OFFICIAL.values(), ids=OFFICIAL)
 def test_official_checks_run_in_order_with_their_texts(options: Any, path: str, text: str) -> None:
     with pytest.raises(OptionError) as caught:
         offer(options)
@@ -214,7 +214,7 @@ ENOUGH = {
 }
 
 
-@pytest.mark.parametrize("asked", ENOUGH.values(), ids=ENOUGH)
+@each_case("asked", ENOUGH.values(), ids=ENOUGH)
 def test_request_with_locations_or_without_any_part_is_valid(asked: DeliveryRequest) -> None:
     assert offer({"request": asked}).request == asked
 
@@ -315,7 +315,7 @@ WARNED = {
 }
 
 
-@pytest.mark.parametrize(("odd", "text"), WARNED.values(), ids=WARNED)
+@each_case("odd, text", WARNED.values(), ids=WARNED)
 def test_option_that_has_no_effect_is_a_warning(odd: dict[str, Any], text: str) -> None:
     with pytest.warns(TargetryWarning) as caught:
         offer({"request": request(), **odd})
@@ -333,7 +333,7 @@ def test_repr_shows_nothing_about_the_visitor() -> None:
     assert text == "CallSettings(request, decisioning_method, session_id, visitor_cookie)"
 
 
-@pytest.mark.parametrize("options", [None, {}, {"session_id": "s1"}, {"request": None}], ids=str)
+@each_case("options", [None, {}, {"session_id": "s1"}, {"request": None}], ids=str)
 def test_attributes_need_no_request(options: dict[str, Any] | None) -> None:
     checked = attribute_settings(["a", "b"], options, {}, SERVER_SIDE)
     assert names(checked) == ["a", "b"]
@@ -382,7 +382,7 @@ NOT_NOTIFYING: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("options", "text"), NOT_NOTIFYING.values(), ids=NOT_NOTIFYING)
+@each_case("options, text", NOT_NOTIFYING.values(), ids=NOT_NOTIFYING)
 def test_official_checks_of_notifications(options: Any, text: str) -> None:
     with pytest.raises(OptionError) as caught:
         notification_settings(options, {})

@@ -220,16 +220,14 @@ def test_invalid_option_raises_with_its_name(name: str, value: Any) -> None:
     assert caught.value.path == name
 
 
-@pytest.mark.parametrize("nothing", [None, ""], ids=["None", "empty"])
-@pytest.mark.parametrize(
-    "name", [name for name, default in CLIENT_DEFAULTS.items() if default is not REQUIRED]
-)
+@each_case("nothing", [None, ""], ids=["None", "empty"])
+@each_case("name", [name for name, default in CLIENT_DEFAULTS.items() if default is not REQUIRED])
 def test_none_and_the_empty_text_mean_the_default(name: str, nothing: str | None) -> None:
     result = getattr(client_settings({**NEEDED, name: nothing}, {}), name)
     assert result == getattr(client_settings(NEEDED, {}), name) == CLIENT_DEFAULTS[name]
 
 
-@pytest.mark.parametrize("name", CLIENT_OPTIONS)
+@each_case("name", CLIENT_OPTIONS)
 def test_every_option_is_documented(name: str) -> None:
     option = CLIENT_OPTIONS[name]
     assert option.accepts
@@ -265,7 +263,7 @@ REQUIRED_TEXT: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("options", "text"), REQUIRED_TEXT.values(), ids=REQUIRED_TEXT)
+@each_case("options, text", REQUIRED_TEXT.values(), ids=REQUIRED_TEXT)
 def test_official_checks_run_first_in_order_with_their_texts(options: Any, text: str) -> None:
     with pytest.raises(OptionError) as caught:
         client_settings(options, {})
@@ -316,7 +314,7 @@ WARNED = {
 }
 
 
-@pytest.mark.parametrize(("odd", "text"), WARNED.values(), ids=WARNED)
+@each_case("odd, text", WARNED.values(), ids=WARNED)
 def test_suspicious_value_emits_a_warning(odd: dict[str, Any], text: str) -> None:
     with pytest.warns(TargetryWarning) as caught:
         client_settings({**NEEDED, **odd}, {})
@@ -356,7 +354,7 @@ SECRETS = {
 }
 
 
-@pytest.mark.parametrize(("secret", "shown"), SECRETS.values(), ids=SECRETS)
+@each_case("secret, shown", SECRETS.values(), ids=SECRETS)
 def test_repr_shows_no_secrets(secret: dict[str, Any], shown: str) -> None:
     text = repr(client_settings({**NEEDED, **secret}, {}))
     assert "pa55w0rd" not in text

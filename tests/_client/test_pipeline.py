@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e.client.target import artifact
+from support.cases import each_case
 from support.examples import examples
 from targetry import TargetClient
 from targetry._client.call_options import offer_settings
@@ -129,8 +130,8 @@ def talk(
 # Choice of the side that decides
 
 
-@pytest.mark.parametrize(
-    ("method", "rules", "request_", "is_local", "remote"),
+@each_case(
+    "method, rules, request_, is_local, remote",
     [
         ("server-side", None, HERO, False, []),
         ("server-side", RULES, FAR, False, ["far"]),
@@ -197,8 +198,8 @@ def _title(result: Any) -> str:
     return str(result["response"].execute.mboxes[0].options[0].content["title"])
 
 
-@pytest.mark.parametrize(
-    ("rules", "geo", "found"),
+@each_case(
+    "rules, geo, found",
     [
         (GEO_RULES, Geo(ip_address="12.21.1.40"), True),
         (RULES, Geo(ip_address="12.21.1.40"), False),
@@ -316,7 +317,7 @@ def test_pause_is_shorter_than_the_remaining_time(
         assert name in {*AGAIN, "503 too late"}
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "٣", "Wed, 21 Oct 2015 07:28:00 GMT", "1, 2"])
+@each_case("text", ["", "soon", "-1", "1.5", "٣", "Wed, 21 Oct 2015 07:28:00 GMT", "1, 2"])
 def test_retry_after_that_is_not_a_number_is_ignored(text: str) -> None:
     pause = pause_s(ApiException(503, headers={"retry-after": text}), 1, 3.0, 0.5)
     assert pause is not None
@@ -362,7 +363,7 @@ UNREACHABLE: dict[str, HttpResponse | ApiException] = {
 }
 
 
-@pytest.mark.parametrize("outcome", UNREACHABLE.values(), ids=UNREACHABLE)
+@each_case("outcome", UNREACHABLE.values(), ids=UNREACHABLE)
 def test_unreachable_cluster_is_replaced_by_the_own_host(
     outcome: HttpResponse | ApiException,
 ) -> None:
@@ -384,9 +385,7 @@ def test_request_is_the_same_at_the_own_host() -> None:
     assert second.url == first.url.replace(EDGE_44, OWN)
 
 
-@pytest.mark.parametrize(
-    "outcome", [answer(status=400), answer(status=500), TransportError(reason="reset"), LATE]
-)
+@each_case("outcome", [answer(status=400), answer(status=500), TransportError(reason="reset"), LATE])
 def test_request_that_may_have_arrived_is_not_sent_to_another_host(
     outcome: HttpResponse | ApiException,
 ) -> None:
@@ -525,8 +524,8 @@ def test_other_error_becomes_a_transport_error_with_its_cause() -> None:
     assert not error.unsent
 
 
-@pytest.mark.parametrize(
-    ("message", "shown"),
+@each_case(
+    "message, shown",
     [
         (
             "proxy http://user:secret@proxy.example:3128 refused",
@@ -555,7 +554,7 @@ def test_transport_error_that_cannot_be_shown_is_named() -> None:
     assert as_transport_error(UnprintableError(), URL).reason == "the transport failed: UnprintableError"
 
 
-@pytest.mark.parametrize("answered", [None, b"{}", object(), {"status": 200}])
+@each_case("answered", [None, b"{}", object(), {"status": 200}])
 def test_transport_without_a_response_is_a_transport_error(answered: Any) -> None:
     pipeline = pipeline_of()
     error, attempts = talk(pipeline, pipeline.prepare_call(offer()), answered)

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.device import artifact, mboxes_of, request_for, rule, window
 from targetry import (
     ArtifactError,
@@ -204,8 +205,8 @@ def test_client_cannot_be_made_without_create() -> None:
         assert str(caught.value) == MESSAGES["PRIVATE_CONSTRUCTOR"]
 
 
-@pytest.mark.parametrize(
-    ("more", "text"),
+@each_case(
+    "more, text",
     [
         ({"client": None}, MESSAGES["CLIENT_REQUIRED"]),
         ({"organization_id": ""}, MESSAGES["ORG_ID_REQUIRED"]),
@@ -266,7 +267,7 @@ PAYLOADS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", PAYLOADS)
+@each_case("name", PAYLOADS)
 def test_artifact_can_be_a_payload(name: str) -> None:
     with TargetClient.create(options(artifact_payload=PAYLOADS[name])) as client:
         assert offers(client.get_offers(request=request_for("cart"))) == [{"plan": "silver"}]
@@ -930,9 +931,7 @@ def test_location_of_an_address_is_looked_up_if_the_rules_use_it() -> None:
     assert len(places) == 1
 
 
-@pytest.mark.parametrize(
-    "geo", [{}, {"city": "Oslo", "ipAddress": "12.21.1.40"}, {"zip": "1"}, {"city": "rome"}]
-)
+@each_case("geo", [{}, {"city": "Oslo", "ipAddress": "12.21.1.40"}, {"zip": "1"}, {"city": "rome"}])
 def test_known_location_or_missing_address_causes_no_geo_lookup(geo: dict[str, str]) -> None:
     with TargetClient.create(options(artifact_payload=IN_ROME)) as client:
         expected = ["ciao"] if geo.get("city") == "rome" else ["hello"]

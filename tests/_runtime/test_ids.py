@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import targetry
+from support.cases import each_case
 from targetry._runtime.ids import new_id, new_ids
 
 
@@ -24,7 +25,7 @@ def test_id_is_a_random_uuid_with_dashes() -> None:
         assert (parsed.version, parsed.variant) == (4, uuid.RFC_4122)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 16, 17, 101])
+@each_case("count", [0, 1, 3, 16, 17, 101])
 def test_several_ids_are_as_many_random_uuids(count: int) -> None:
     ids = list(new_ids(count))
     assert len(set(ids)) == count

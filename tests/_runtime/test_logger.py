@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from targetry._runtime.logger import LOGGER_NAME, Log
 
 
@@ -54,8 +55,8 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "text"), SAID)
-@pytest.mark.parametrize("level", ["debug", "error"])
+@each_case("arguments, text", SAID)
+@each_case("level", ["debug", "error"])
 def test_logger_with_two_methods_gets_finished_texts(level: str, arguments: Any, text: str) -> None:
     logger = Minimal()
     getattr(Log(logger), level)(*arguments)

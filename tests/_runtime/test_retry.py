@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry._runtime.retry import (
     TokenBucket,
     exponential_s,
@@ -60,8 +60,8 @@ def test_bucket_refills_with_time() -> None:
     assert bucket.wait_s(2.0) == 0
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
+@each_case(
+    "value, seconds",
     [
         (None, None),
         ("", None),

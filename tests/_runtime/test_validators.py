@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry._runtime import validators
 from targetry.errors import OptionError, TargetryWarning
 
@@ -25,12 +26,12 @@ LOCATIONS = {
 }
 
 
-@pytest.mark.parametrize(("value", "kept"), LOCATIONS.values(), ids=LOCATIONS)
+@each_case("value, kept", LOCATIONS.values(), ids=LOCATIONS)
 def test_location_is_kept_as_url_or_as_path(value: Any, kept: str | Path) -> None:
     assert validators.location("artifact_location", value) == kept
 
 
-@pytest.mark.parametrize(
+@each_case(
     "value",
     [
         "s3://bucket/rules.json",
@@ -84,8 +85,8 @@ class Undecided:
         raise TypeError("neither true nor false")
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
+@each_case(
+    "value, expected",
     [(None, True), ("", True), (0, True), ({}, True), ("x", False), (Undecided(), False)],
     ids=["None", "empty text", "zero", "empty dict", "text", "undecided"],
 )
@@ -123,8 +124,8 @@ WITH_PORT = {
 }
 
 
-@pytest.mark.parametrize("port", PORTS)
-@pytest.mark.parametrize(("check", "form"), WITH_PORT.values(), ids=WITH_PORT)
+@each_case("port", PORTS)
+@each_case("check, form", WITH_PORT.values(), ids=WITH_PORT)
 def test_invalid_port_raises_with_the_option(check: validators.Check, form: str, port: str) -> None:
     with pytest.raises(OptionError, match=r"must have a port from 1 to 65535") as caught:
         check("option", form.format(port))
@@ -132,13 +133,13 @@ def test_invalid_port_raises_with_the_option(check: validators.Check, form: str,
     assert "hush" not in str(caught.value)
 
 
-@pytest.mark.parametrize("port", ["1", "443", "65535"])
-@pytest.mark.parametrize(("check", "form"), WITH_PORT.values(), ids=WITH_PORT)
+@each_case("port", ["1", "443", "65535"])
+@each_case("check, form", WITH_PORT.values(), ids=WITH_PORT)
 def test_possible_port_is_accepted(check: validators.Check, form: str, port: str) -> None:
     assert check("option", form.format(port)) == form.format(port)
 
 
-@pytest.mark.parametrize("address", ["::1", "2001:db8::1:8080", "[::1", "[no]", "::1]"])
+@each_case("address", ["::1", "2001:db8::1:8080", "[::1", "[no]", "::1]"])
 def test_address_that_makes_no_url_raises(address: str) -> None:
     with pytest.raises(OptionError):
         validators.host("server_domain", address)

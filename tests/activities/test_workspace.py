@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from support.activities import compiled, write_files
+from support.cases import each_case
 from targetry.activities import (
     ActivitiesError,
     Workspace,
@@ -93,8 +94,8 @@ def test_values_of_wrong_types_are_mistakes() -> None:
     assert wrong.check(0) == caught.value.findings
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
+@each_case(
+    "content, message",
     [
         ({"a": ["\ud800"]}, ".json.a[0]: the text has half of a surrogate pair"),
         ({"a\udc00": 1}, ".json.a\udc00: the text has half of a surrogate pair"),

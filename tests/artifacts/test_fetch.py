@@ -6,6 +6,7 @@ import traceback
 import pytest
 
 from support.background_fakes import REFUSED, Network, answer
+from support.cases import each_case
 from targetry.artifacts.fetch import Downloaded, Failed, NotModified, Outcome, fetch, read
 from targetry.artifacts.poll_schedule import Pace
 from targetry.errors import DeadlineError, TransportError
@@ -51,8 +52,8 @@ def test_second_unconditional_304_is_a_failure() -> None:
     assert len(network.requests) == 2
 
 
-@pytest.mark.parametrize(
-    ("response", "text", "reason", "pace"),
+@each_case(
+    "response, text, reason, pace",
     [
         (
             answer(403),
@@ -82,8 +83,8 @@ def test_failure_has_the_retry_after_of_the_response() -> None:
     assert outcome.retry_after_s == 17
 
 
-@pytest.mark.parametrize(
-    ("error", "text", "reason", "pace"),
+@each_case(
+    "error, text, reason, pace",
     [
         (REFUSED, "connection refused", "connection", Pace.RETRY),
         (DeadlineError(reason="no response within 3 s"), "no response within 3 s", "timeout", Pace.RETRY),

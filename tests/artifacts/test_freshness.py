@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 
 from support.background_fakes import Clock
+from support.cases import each_case
 from targetry.artifacts.freshness import Freshness
 
 
-@pytest.mark.parametrize(
-    ("age", "overdue", "stale"),
+@each_case(
+    "age, overdue, stale",
     [(0, False, False), (299, False, False), (300, True, False), (600, True, False), (601, True, True)],
 )
 def test_confirmed_rules_age_with_the_clock(age: float, overdue: bool, stale: bool) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry._runtime.retry import retry_after_s
 from targetry.artifacts.poll_schedule import Pace, PollSchedule, pace_of_status
 
@@ -27,8 +28,8 @@ def test_status_determines_the_pace(pace: Pace, statuses: list[int]) -> None:
     assert {status: pace_of_status(status) for status in statuses} == dict.fromkeys(statuses, pace)
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
+@each_case(
+    "value, seconds",
     [
         (None, None),
         ("120", 120.0),

@@ -18,6 +18,7 @@ from support.background_fakes import (
     answer,
     compile_rules,
 )
+from support.cases import each_case
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.disk_cache import DiskCache
 from targetry.artifacts.poll_schedule import PollSchedule
@@ -265,8 +266,8 @@ def test_unexpected_error_is_counted_and_keeps_the_thread() -> None:
 # Older and newer
 
 
-@pytest.mark.parametrize(
-    ("current", "offered", "taken"),
+@each_case(
+    "current, offered, taken",
     [
         ("v1 2026-02-01T00:00:00Z", "v2 2026-01-31T23:59:59Z", False),
         ("v1 2026-02-01T00:00:00Z", "v2 2026-02-01T00:30:00+01:00", False),
@@ -298,8 +299,8 @@ FUTURE = "v1 2099-01-01T00:00:00Z"
 NOW = "2026-09-21T14:13:20"  # of `Source.now`
 
 
-@pytest.mark.parametrize(
-    ("current", "offered"),
+@each_case(
+    "current, offered",
     [
         (FUTURE, "v2 2026-06-01T00:00:00Z"),
         (FUTURE, "v2 2098-12-31T23:59:59Z"),
@@ -360,8 +361,8 @@ def test_older_artifact_is_not_used_when_the_current_one_is_served_between(betwe
     assert source.version == "v11"
 
 
-@pytest.mark.parametrize(
-    ("current", "offered", "version"),
+@each_case(
+    "current, offered, version",
     [
         ("Wed, 01 Nov 2023 00:00:00 GMT", "Thu, 02 Nov 2023 00:00:00 GMT", "v10"),
         ("Wed, 01 Nov 2023 00:00:00 GMT", "Wed, 01 Nov 2023 00:00:00 GMT", "v11"),
@@ -379,8 +380,8 @@ def test_older_artifact_is_used_when_the_server_modified_it_later(
     assert source.version == version
 
 
-@pytest.mark.parametrize(
-    ("second", "result"),
+@each_case(
+    "second, result",
     [
         (answer(200, V2), RefreshResult("updated")),
         (answer(200, V1), RefreshResult("unchanged")),
@@ -537,8 +538,8 @@ def test_frequent_error_is_logged_once_a_minute() -> None:
     assert len(source.lines.errors) <= 11
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
-@pytest.mark.parametrize("retry_after", [None, "120"])
+@each_case("status", [401, 403, 404, 429, 500, 503])
+@each_case("retry_after", [None, "120"])
 def test_ten_minutes_of_errors_make_few_requests(status: int, retry_after: str | None) -> None:
     source = Source(answer(200, V1))
     source.refresh_once()

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from support.background_fakes import REFUSED, Answer, Lines, Listener, Network, Rules, answer, compile_rules
+from support.cases import each_case
 from support.python_process import environment
 from targetry.artifacts.refresh import RefreshResult
 from targetry.artifacts.source import ArtifactSource
@@ -106,7 +105,7 @@ def test_without_interval_the_artifact_is_fetched_once_and_no_thread_stays() -> 
     assert len(network.requests) == 3
 
 
-@pytest.mark.parametrize(
+@each_case(
     "answers",
     [[answer(403)], [answer(404)], [answer(200, b"garbage")], [REFUSED] * 4],
     ids=["forbidden", "missing", "unusable", "four failed attempts"],

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from batch.tables import table as random_table
 from differential.artifacts import artifact as random_artifact
+from support.cases import each_case
 from support.device import artifact, mboxes_of, rule, window
 from support.examples import examples
 from targetry.batch import ArtifactComparison, Decider, diff, made_up_visitors
@@ -83,7 +84,7 @@ CASES: dict[str, tuple[Any, Any, set[tuple[str, str]]]] = {
 }
 
 
-@pytest.mark.parametrize(("before", "after", "expected"), CASES.values(), ids=CASES)
+@each_case("before, after, expected", CASES.values(), ids=CASES)
 def test_change_has_its_kind_and_cause(before: Any, after: Any, expected: set[tuple[str, str]]) -> None:
     found = changes(mboxes_of(*before), mboxes_of(*after))
     assert {one[:2] for one in found} == expected

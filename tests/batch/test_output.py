@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from support.cases import each_case
 from support.device import NOW_MS, artifact, mboxes_of, rule, window
 from targetry.batch import Columns, Decider, decide, write
 from targetry.errors import OptionError
@@ -199,7 +200,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, list[Any]], str]] = {
 }
 
 
-@pytest.mark.parametrize(("options", "columns", "message"), WRONG.values(), ids=WRONG)
+@each_case("options, columns, message", WRONG.values(), ids=WRONG)
 def test_wrong_option_is_an_error_with_its_path(
     options: dict[str, Any], columns: dict[str, list[Any]], message: str
 ) -> None:
@@ -338,7 +339,7 @@ BAD_SOURCES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("source", BAD_SOURCES.values(), ids=BAD_SOURCES)
+@each_case("source", BAD_SOURCES.values(), ids=BAD_SOURCES)
 def test_source_that_is_no_table_is_an_error(source: Any) -> None:
     with pytest.raises(OptionError, match="source"):
         decide(source, SPLIT, client=CLIENT, mboxes=["hero"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from support.cli import run, write_artifact
 from support.device import CLIENT, NOW_MS, artifact, rule, window
 from targetry.batch import shadow
@@ -65,7 +66,7 @@ CASES: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "outcome"), CASES.values(), ids=CASES)
+@each_case("text, outcome", CASES.values(), ids=CASES)
 def test_answer_has_its_outcome(text: str, outcome: str) -> None:
     found = shadow([text], DOCUMENT, client=CLIENT)
     assert found.errors == []
@@ -89,7 +90,7 @@ REASONS: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), REASONS.values(), ids=REASONS)
+@each_case("text, expected", REASONS.values(), ids=REASONS)
 def test_difference_has_its_reason(text: str, expected: str) -> None:
     (difference,) = shadow([text, text], DOCUMENT, client=CLIENT).differences
     assert difference.reasons == [expected]

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from openfeature import api
+from support.cases import each_case
 from support.web import ORGANIZATION, Reports, async_client, options
 from targetry import AsyncTargetClient, OptionError, TargetClient
 from targetry.contrib import current_target
@@ -61,7 +62,7 @@ async def unused(request: Request) -> Response:
 # Client
 
 
-@pytest.mark.parametrize("wrong", [None, "acme", 5, object()])
+@each_case("wrong", [None, "acme", 5, object()])
 def test_anything_else_is_no_client(wrong: Any) -> None:
     with pytest.raises(OptionError, match="client: must be a client or a mapping"):
         AsgiTarget(Starlette(), wrong)

@@ -20,6 +20,7 @@ from django.urls import path
 
 from contrib.django_sites import MIDDLEWARE, ask
 from openfeature import api
+from support.cases import each_case
 from support.python_process import environment
 from support.web import Reports, async_client, blocking_client, options
 from targetry import AsyncTargetClient, OptionError, TargetClient
@@ -152,7 +153,7 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
+@each_case("name", WRONG)
 def test_wrong_setting_is_reported_at_the_start(name: str) -> None:
     setting, kind, message = WRONG[name]
     with (

@@ -26,6 +26,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client, create_environ
 
 from openfeature import api
+from support.cases import each_case
 from support.web import Reports, options
 from targetry import OptionError, TargetClient
 from targetry.contrib import current_target
@@ -83,8 +84,8 @@ async def ask_somebody(request: Request) -> bool:
     return True
 
 
-@pytest.mark.parametrize(
-    ("configured", "given", "message"),
+@each_case(
+    "configured, given, message",
     [
         pytest.param({}, {}, "client: is missing; pass client=, or set TARGETRY_CLIENT", id="no client"),
         pytest.param({}, {"client": 5}, "client: must be a client or a mapping", id="wrong client"),

@@ -22,8 +22,8 @@ ids = st.text(alphabet=st.characters(exclude_categories=("Cs",)), min_size=1, ma
 cookie_like = st.text(alphabet="session#PC|%0123456789.abc-_ \u00e9\ud83d", max_size=80)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
+@each_case(
+    "name, value",
     [
         ("TARGET_COOKIE", "mbox"),
         ("SESSION_ID_COOKIE", "session"),
@@ -75,9 +75,7 @@ def test_cookie_yields_ids_that_have_not_expired(
     assert parse_target_cookie(value, NOW) == expected
 
 
-@pytest.mark.parametrize(
-    ("now", "expected"), [(1000.0, "s"), (999.0001, "s"), (1000.0001, None), (1001.0, None)]
-)
+@each_case("now, expected", [(1000.0, "s"), (999.0001, "s"), (1000.0001, None), (1001.0, None)])
 def test_part_expires_when_the_rounded_clock_passes_its_expiry(now: float, expected: str | None) -> None:
     assert parse_target_cookie("session#s#1000", now).session_id == expected
 
@@ -100,8 +98,8 @@ def test_empty_device_id_is_left_out(device_id: str | None) -> None:
     assert "PC" not in target_cookie("s1", device_id, NOW).value
 
 
-@pytest.mark.parametrize(
-    ("session_id", "written"),
+@each_case(
+    "session_id, written",
     [
         ("a-b_c.d~e", "a-b_c.d~e"),
         ("a/b", "a%2Fb"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from targetry.delivery.envelope import TargetDeliveryResponse, envelope, learned_cluster
 from targetry.delivery.prepare import PreparedRequest
 from targetry.models import (
@@ -123,7 +124,7 @@ def test_details_of_locations_are_listed_in_the_documented_order() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "response",
     [
         DeliveryResponse(execute=ExecuteResponse()),
@@ -202,8 +203,8 @@ def test_result_has_the_state_of_the_visitor() -> None:
 # Sticky hint
 
 
-@pytest.mark.parametrize(
-    ("cluster", "by_cookie", "edge_host", "server_domain", "expected"),
+@each_case(
+    "cluster, by_cookie, edge_host, server_domain, expected",
     [
         (None, False, "mboxedge35.tt.omtrdc.net", None, "35"),
         ("28", False, "mboxedge35.tt.omtrdc.net", None, "35"),
@@ -270,7 +271,7 @@ def test_documented_keys_can_be_set() -> None:
     assert result == {"meta": {"a": 1}, "trace": [], "response_tokens": [], "visitor_state": {"b": 2}}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "key",
     [
         "visitor_state",
@@ -291,7 +292,7 @@ def test_each_key_is_an_attribute(key: str) -> None:
     assert getattr(TargetDeliveryResponse(), key) is None
 
 
-@pytest.mark.parametrize("name", DeliveryResponse.__struct_fields__)
+@each_case("name", DeliveryResponse.__struct_fields__)
 def test_each_attribute_of_the_response_is_an_attribute(name: str) -> None:
     result = TargetDeliveryResponse(response=DeliveryResponse(**{name: "something"}))
 

@@ -46,9 +46,7 @@ DELIVERY_HOSTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"), [row[1:] for row in DELIVERY_HOSTS], ids=[row[0] for row in DELIVERY_HOSTS]
-)
+@each_case("options, expected", [row[1:] for row in DELIVERY_HOSTS], ids=[row[0] for row in DELIVERY_HOSTS])
 def test_delivery_host_follows_from_cluster_domain_and_client(options: dict, expected: str) -> None:
     url = delivery_url("acme", "org", "s1", **options)
 
@@ -172,8 +170,8 @@ def test_geo_lookup_is_on_the_host_of_the_artifact(options: dict, expected: str)
     assert geo_url(**options) == expected
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
+@each_case(
+    "url, expected",
     [
         ("https://assets.adobetarget.com/acme/production/v1/rules.json", True),
         ("https://assets.staging.adobetarget.com/x", True),
@@ -190,8 +188,8 @@ def test_adobe_cdn_is_recognized_by_its_host(url: str, expected: bool) -> None:
     assert is_adobe_cdn(url) is expected
 
 
-@pytest.mark.parametrize(
-    ("server_domain", "expected"),
+@each_case(
+    "server_domain, expected",
     [
         (None, False),
         ("", False),
@@ -236,8 +234,8 @@ def test_device_id_names_its_cluster(device_id: str | None, expected: str | None
     assert cluster_of_device_id(device_id) == expected
 
 
-@pytest.mark.parametrize(
-    ("edge_host", "expected"),
+@each_case(
+    "edge_host, expected",
     [
         ("mboxedge35.tt.omtrdc.net", "35"),
         ("mboxedge35000.tt.omtrdc.net", None),
@@ -257,7 +255,7 @@ def test_edge_host_names_its_cluster(edge_host: str | None, expected: str | None
     assert cluster_of_edge_host(edge_host) == expected
 
 
-@pytest.mark.parametrize("hint", ["x@evil/", "35.evil.com", "a b", "35\n", "-", "é", "3" * 33, "", None])
+@each_case("hint", ["x@evil/", "35.evil.com", "a b", "35\n", "-", "é", "3" * 33, "", None])
 def test_configured_cluster_must_fit_into_a_host_name(hint: str | None) -> None:
     assert configured_cluster(hint) is None
 
@@ -271,8 +269,8 @@ def test_no_cookie_routes_outside_of_targets_hosts(text: str) -> None:
         assert host.endswith(".tt.omtrdc.net")
 
 
-@pytest.mark.parametrize(
-    ("server_domain", "secure", "expected"),
+@each_case(
+    "server_domain, secure, expected",
     [
         (None, True, True),
         (None, False, True),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-import pytest
-
+from support.cases import each_case
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.offers import Activity, Experience, LocationOffers
 from targetry.models import (
@@ -42,7 +41,7 @@ def executed(*mboxes: MboxResponse) -> TargetDeliveryResponse:
     return result(ExecuteResponse(mboxes=list(mboxes)))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "option",
     [
         html("<b>Sale</b>"),
@@ -58,7 +57,7 @@ def executed(*mboxes: MboxResponse) -> TargetDeliveryResponse:
     ],
     ids=lambda option: f"{option.type} {option.content!r:.12}",
 )
-@pytest.mark.parametrize("is_executed", [True, False], ids=["execute", "prefetch"])
+@each_case("is_executed", [True, False], ids=["execute", "prefetch"])
 def test_content_and_type_are_those_of_the_offer(option: Option, is_executed: bool) -> None:
     if is_executed:
         offers = executed(MboxResponse(name="hero", options=[option]))
@@ -70,7 +69,7 @@ def test_content_and_type_are_those_of_the_offer(option: Option, is_executed: bo
     assert offers.mbox("hero")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "offers",
     [
         TargetDeliveryResponse(),
@@ -124,8 +123,8 @@ def test_mboxes_of_one_name_are_merged_or_chosen_by_index() -> None:
     assert [one.index for one in offers.mbox("hero").executed] == [0, 2]
 
 
-@pytest.mark.parametrize(
-    ("of_execute", "of_prefetch", "content"),
+@each_case(
+    "of_execute, of_prefetch, content",
     [
         ([json(a=1)], [json(a=2, b=2)], {"a": 1, "b": 2}),
         ([html("executed")], [html("prefetched")], "executed"),
@@ -160,8 +159,8 @@ class Banner:
     size: int = 1
 
 
-@pytest.mark.parametrize(
-    ("content", "as_type", "expected"),
+@each_case(
+    "content, as_type, expected",
     [
         ({"title": "Sale"}, dict, {"title": "Sale"}),
         ({"title": "Sale"}, Hero, {"title": "Sale"}),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.examples import examples
 from targetry.delivery.prepare import (
     IgnoredInput,
@@ -130,8 +131,8 @@ def mboxes(*names: str | None, **fields: Any) -> list[MboxRequest]:
 # Session, cluster
 
 
-@pytest.mark.parametrize(
-    ("cookie", "option", "expected"),
+@each_case(
+    "cookie, option, expected",
     [
         (f"session#c1#{LATER}", "o1", "c1"),
         (f"session#{'c' * 129}#{LATER}", "o1", "o1"),
@@ -179,9 +180,7 @@ ROUTES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("cookie", "hint", "sticky", "expected"), [row[1:] for row in ROUTES], ids=[row[0] for row in ROUTES]
-)
+@each_case("cookie, hint, sticky, expected", [row[1:] for row in ROUTES], ids=[row[0] for row in ROUTES])
 def test_cluster_of_the_visitor_precedes_that_of_the_client(
     cookie: str | None, hint: str | None, sticky: str | None, expected: tuple[str | None, bool]
 ) -> None:
@@ -222,9 +221,7 @@ def test_request_keeps_its_id_or_gets_one(own: str | None, expected: str) -> Non
     assert prepared(DeliveryRequest(request_id=own)).request.request_id == expected
 
 
-@pytest.mark.parametrize(
-    ("own", "option", "expected"), [(5, 7, 5), (0, 7, 0), (None, 7, 7), (None, None, None)]
-)
+@each_case("own, option, expected", [(5, 7, 5), (0, 7, 0), (None, 7, 7), (None, None, None)])
 def test_environment_of_the_request_precedes_that_of_the_client(
     own: int | None, option: int | None, expected: int | None
 ) -> None:
@@ -267,8 +264,8 @@ PROPERTIES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("own", "option", "expected", "lines"),
+@each_case(
+    "own, option, expected, lines",
     [row[1:] for row in PROPERTIES],
     ids=[row[0] for row in PROPERTIES],
 )
@@ -285,9 +282,7 @@ def test_property_is_of_the_request_else_of_the_client(
     assert log.lines == lines
 
 
-@pytest.mark.parametrize(
-    ("own", "expected"), [("web", "web"), ("mobile", "mobile"), (None, "web"), ("tv", "web"), ("", "web")]
-)
+@each_case("own, expected", [("web", "web"), ("mobile", "mobile"), (None, "web"), ("tv", "web"), ("", "web")])
 def test_channel_that_is_neither_web_nor_mobile_becomes_web(own: Any, expected: str) -> None:
     context = prepared(DeliveryRequest(context=Context(channel=own))).request.context
 
@@ -386,8 +381,8 @@ PARTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("execute", "prefetch", "kept_execute", "kept_prefetch"),
+@each_case(
+    "execute, prefetch, kept_execute, kept_prefetch",
     [row[1:] for row in PARTS],
     ids=[row[0] for row in PARTS],
 )
@@ -414,9 +409,7 @@ NOTIFICATIONS = [
 GOOD = Notification(id="good", timestamp=0, type="click")
 
 
-@pytest.mark.parametrize(
-    ("fields", "fault"), [row[1:] for row in NOTIFICATIONS], ids=[row[0] for row in NOTIFICATIONS]
-)
+@each_case("fields, fault", [row[1:] for row in NOTIFICATIONS], ids=[row[0] for row in NOTIFICATIONS])
 def test_invalid_notification_is_left_out_logged_and_counted(fields: dict[str, Any], fault: str) -> None:
     log, ignored = Log(), IgnoredInput()
     wrong = Notification(**({"id": "n", "timestamp": 12, "type": "display"} | fields))
@@ -428,9 +421,7 @@ def test_invalid_notification_is_left_out_logged_and_counted(fields: dict[str, A
     assert ignored.notifications == 1
 
 
-@pytest.mark.parametrize(
-    ("fields", "fault"), [row[1:] for row in NOTIFICATIONS], ids=[row[0] for row in NOTIFICATIONS]
-)
+@each_case("fields, fault", [row[1:] for row in NOTIFICATIONS], ids=[row[0] for row in NOTIFICATIONS])
 def test_invalid_notifications_alone_are_an_error_instead_of_an_empty_call(
     fields: dict[str, Any], fault: str
 ) -> None:
@@ -471,7 +462,7 @@ ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize(("address", "kept"), ADDRESSES)
+@each_case("address, kept", ADDRESSES)
 def test_invalid_ip_address_is_ignored_and_counted(address: str, kept: str | None) -> None:
     ignored, limited = IgnoredInput(), RateLimited()
     for geo in (Geo(ip_address=address), Geo(ip_address=address, city="Rome")):
@@ -511,8 +502,8 @@ def test_empty_id_is_left_out() -> None:
     assert prepared(DeliveryRequest(id=VisitorId(tnt_id="", customer_ids=[]))).request.id is None
 
 
-@pytest.mark.parametrize(
-    ("own", "expected"),
+@each_case(
+    "own, expected",
     [
         (None, VisitorId(tnt_id="d.35_0")),
         (VisitorId(tnt_id="mine"), VisitorId(tnt_id="mine")),
@@ -603,7 +594,7 @@ def test_generated_tnt_id_names_the_cluster() -> None:
     assert prepared(wire=False, sticky_cluster="28").request.id == VisitorId(tnt_id="id2.28_0")
 
 
-@pytest.mark.parametrize("tnt_id", [".28_0", ".", "..28_0", ".a"])
+@each_case("tnt_id", [".28_0", ".", "..28_0", ".a"])
 def test_on_device_a_tnt_id_with_nothing_before_its_dot_counts_as_none(tnt_id: str) -> None:
     assert prepared(DeliveryRequest(id=VisitorId(tnt_id=tnt_id)), wire=False).request.id == VisitorId(
         tnt_id="id2"
@@ -703,7 +694,7 @@ def test_sdid_of_the_caller_is_kept_without_a_visitor() -> None:
     assert analytics_of(prepared(with_analytics(supplemental_data_id=SDID))).supplemental_data_id == SDID
 
 
-@pytest.mark.parametrize(
+@each_case(
     "sdid", [SDID[:-1], SDID + "0", SDID.replace("-", "0"), "G" + SDID[1:], "-" + SDID[1:], "é" + SDID[1:]]
 )
 def test_wrong_sdid_raises_before_one_is_requested(sdid: str) -> None:
@@ -745,8 +736,8 @@ AUDIENCE_MANAGERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("own", "cookie", "expected"),
+@each_case(
+    "own, cookie, expected",
     [row[1:] for row in AUDIENCE_MANAGERS],
     ids=[row[0] for row in AUDIENCE_MANAGERS],
 )

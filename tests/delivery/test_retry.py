@@ -24,7 +24,7 @@ def name_of(error: ApiException) -> str:
     return f"{type(error).__name__}-{error.status}-{error.reason}"
 
 
-@pytest.mark.parametrize("error", REPEATABLE, ids=name_of)
+@each_case("error", REPEATABLE, ids=name_of)
 def test_unprocessed_call_is_repeated_at_most_twice(error: ApiException) -> None:
     assert [pause_s(error, tries, 3.0, 0.5) is not None for tries in (1, 2, 3, 4)] == [
         True,
@@ -48,8 +48,8 @@ def test_pause_is_short_random_and_grows(random: float, tries: int) -> None:
     assert 0 <= pause < 0.2
 
 
-@pytest.mark.parametrize(
-    ("left_s", "again"),
+@each_case(
+    "left_s, again",
     [(3.0, True), (0.101, True), (0.099, False), (0.01, False), (0.0, False), (-1.0, False)],
 )
 def test_no_retry_without_enough_time(left_s: float, again: bool) -> None:
@@ -72,7 +72,7 @@ RETRY_AFTER: dict[str, float | None] = {
 }
 
 
-@pytest.mark.parametrize(("header", "pause"), RETRY_AFTER.items())
+@each_case("header, pause", RETRY_AFTER.items())
 def test_retry_after_is_obeyed_or_the_call_ends(header: str, pause: float | None) -> None:
     assert pause_s(ApiException(503, headers={"retry-after": header}), 1, 3.0, 0.5) == pause
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-
+from support.cases import each_case
 from targetry.delivery.session_id import session_id_fault
 
 
-@pytest.mark.parametrize("valid", ["s", "3f9c-1", "x" * 128, "é#&=%"])
+@each_case("valid", ["s", "3f9c-1", "x" * 128, "é#&=%"])
 def test_valid_session_id_has_no_fault(valid: str) -> None:
     assert session_id_fault(valid) is None
 
 
-@pytest.mark.parametrize(
-    ("invalid", "fault"),
+@each_case(
+    "invalid, fault",
     [
         ("", "is required"),
         ("x" * 129, "must have at most 128 characters, has 129"),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.examples import examples
 from targetry.delivery.stepwise import decode_in_steps
 from targetry.models import ConstraintError, DeliveryResponse
@@ -48,7 +49,7 @@ def test_result_equals_decoding_at_once(value: dict[str, Any]) -> None:
     assert decode_in_steps(body, DeliveryResponse, int) == DeliveryResponse.from_json(body)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         {"status": "no number", "client": _PADDING},
@@ -68,7 +69,7 @@ def test_broken_constraint_raises_as_decoding_at_once_does(body: Any) -> None:
             decode(text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         b'{"execute": {"mboxes": [{"name": "' + b"x" * 50_000,

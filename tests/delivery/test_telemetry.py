@@ -6,8 +6,7 @@ import json
 import threading
 from typing import Any
 
-import pytest
-
+from support.cases import each_case
 from targetry.delivery.telemetry import (
     ARTIFACT_DOWNLOAD,
     MAX_ENTRIES,
@@ -123,8 +122,8 @@ FEATURES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("request_", "features"), FEATURES)
-@pytest.mark.parametrize("method", list(DecisioningMethod))
+@each_case("request_, features", FEATURES)
+@each_case("method", list(DecisioningMethod))
 def test_entry_of_a_call_counts_the_requested_locations(
     request_: dict[str, Any], features: dict[str, Any], method: DecisioningMethod
 ) -> None:

@@ -43,7 +43,7 @@ def without(document: Mapping[str, Any], name: str) -> dict[str, Any]:
 # ── the document as a whole ───
 
 
-@pytest.mark.parametrize(
+@each_case(
     "source",
     [
         HELLO,
@@ -74,7 +74,7 @@ DEFAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@each_case("name", DEFAULTS)
 def test_field_that_is_absent_has_its_default(name: str) -> None:
     rules = compile_artifact(without(HELLO, name))
     attribute, default = DEFAULTS[name]
@@ -159,7 +159,7 @@ def test_artifact_without_version_is_rejected(document: Any) -> None:
         compile_artifact(document)
 
 
-@pytest.mark.parametrize("version", [1, 1.0, True, ["1"], {"1": 1}])
+@each_case("version", [1, 1.0, True, ["1"], {"1": 1}])
 def test_version_that_is_no_text_is_an_error(version: Any) -> None:
     with pytest.raises(ArtifactError, match="version"):
         compile_artifact({**HELLO, "version": version})
@@ -183,14 +183,14 @@ NOT_JSON = {
 }
 
 
-@pytest.mark.parametrize("data", NOT_JSON.values(), ids=NOT_JSON.keys())
+@each_case("data", NOT_JSON.values(), ids=NOT_JSON.keys())
 def test_text_other_than_json_raises_with_a_cause(data: bytes) -> None:
     with pytest.raises(ArtifactError) as caught:
         compile_artifact(data)
     assert caught.value.reason
 
 
-@pytest.mark.parametrize("document", ["1", '"1.0"', "null", "true", "[]", '[{"version": "1"}]'])
+@each_case("document", ["1", '"1.0"', "null", "true", "[]", '[{"version": "1"}]'])
 def test_json_other_than_an_object_raises(document: str) -> None:
     with pytest.raises(ArtifactError, match="shape"):
         compile_artifact(document)
@@ -242,8 +242,8 @@ def faults(source: Any) -> list[str]:
         return [error.reason]
 
 
-@pytest.mark.parametrize("opening", ["[", '{"a":', '{"!":', '{"and":['])
-@pytest.mark.parametrize("place", ["meta", "future", "condition", "consequence", "content"])
+@each_case("opening", ["[", '{"a":', '{"!":', '{"and":['])
+@each_case("place", ["meta", "future", "condition", "consequence", "content"])
 def test_json_nested_ten_thousand_deep_raises(place: str, opening: str) -> None:
     closing = opening.replace("[", "]").replace("{", "}").translate({ord(c): None for c in '"a!nd:'})[::-1]
     document: dict[str, Any] = mboxes_of(rule(content="DEEP")) if place == "content" else copy.deepcopy(HELLO)
@@ -281,7 +281,7 @@ def test_dict_with_values_other_than_json_raises(value: Any) -> None:
         compile_artifact({**HELLO, "meta": {"a": value}})
 
 
-@pytest.mark.parametrize("value", [10**30, -(10**400), math.nan, math.inf, [math.nan, 10**30]])
+@each_case("value", [10**30, -(10**400), math.nan, math.inf, [math.nan, 10**30]])
 def test_extreme_numbers_in_unused_fields_are_ignored(value: Any) -> None:
     rules = compile_artifact({**HELLO, "meta": {"a": value}})
     assert contents(decision_of(rules, request_for("hero"))) == ["hello"]
@@ -309,8 +309,8 @@ def with_number(document: Mapping[str, Any], number: str) -> bytes:
     return text_of(document).replace(b'"NUMBER"', number.encode())
 
 
-@pytest.mark.parametrize("number", INFINITE, ids=lambda number: number[:6])
-@pytest.mark.parametrize("document", NUMBER_PLACES.values(), ids=NUMBER_PLACES.keys())
+@each_case("number", INFINITE, ids=lambda number: number[:6])
+@each_case("document", NUMBER_PLACES.values(), ids=NUMBER_PLACES.keys())
 def test_number_too_large_for_a_double_does_not_affect_other_content(
     document: dict[str, Any], number: str
 ) -> None:
@@ -322,7 +322,7 @@ def test_number_too_large_for_a_double_does_not_affect_other_content(
     assert json.loads(msgspec.json.encode(rules.document()))
 
 
-@pytest.mark.parametrize("number", INFINITE, ids=lambda number: number[:6])
+@each_case("number", INFINITE, ids=lambda number: number[:6])
 def test_number_too_large_for_a_double_is_infinite_and_null_in_responses(number: str) -> None:
     infinity = -math.inf if number.startswith("-") else math.inf
     content = {"price": "NUMBER", "stock": 12, "id": 10**30, "name": "cut \ud800"}
@@ -337,8 +337,8 @@ def test_number_too_large_for_a_double_is_infinite_and_null_in_responses(number:
     assert mbox["trace"]["artifact"]["x"] is None
 
 
-@pytest.mark.parametrize(
-    ("condition", "holds"),
+@each_case(
+    "condition, holds",
     [
         ({"<": [5, "NUMBER"]}, True),
         ({"<": ["NUMBER", 5]}, False),
@@ -382,14 +382,14 @@ def written(document: Mapping[str, Any], value: str) -> bytes:
     return text_of(document).replace(b"HALF", value.encode())
 
 
-@pytest.mark.parametrize(("escaped", "value"), HALVES.values(), ids=HALVES.keys())
+@each_case("escaped, value", HALVES.values(), ids=HALVES.keys())
 def test_lone_surrogate_is_a_replacement_character(escaped: str, value: str) -> None:
     text = written(mboxes_of(rule(content="HALF")), escaped)
     assert contents(decision_of(compile_artifact(text), request_for("hero"))) == [value]
     assert read_json(text)["rules"]["mboxes"]["hero"][0]["consequence"]["options"][0]["content"] == value
 
 
-@pytest.mark.parametrize(("escaped", "value"), HALVES.values(), ids=HALVES.keys())
+@each_case("escaped, value", HALVES.values(), ids=HALVES.keys())
 def test_unescaped_lone_surrogates_are_replaced(escaped: str, value: str) -> None:
     document = mboxes_of(rule(content=json.loads(f'"{escaped}"')))
     for source in (document, json.dumps(document, ensure_ascii=False), json.dumps(document)):
@@ -416,8 +416,8 @@ WITH_A_HALF: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("hidden", [False, True], ids=["rules.json", "rules.bin"])
-@pytest.mark.parametrize("document", WITH_A_HALF.values(), ids=WITH_A_HALF.keys())
+@each_case("hidden", [False, True], ids=["rules.json", "rules.bin"])
+@each_case("document", WITH_A_HALF.values(), ids=WITH_A_HALF.keys())
 def test_lone_surrogate_does_not_affect_other_content(document: dict[str, Any], hidden: bool) -> None:
     text = written(document, r"cut\ud83d")
     rules = compile_artifact(obfuscate(text, ORGANIZATION) if hidden else text, organization_id=ORGANIZATION)
@@ -439,7 +439,7 @@ CONTENTS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "content", "given"), CONTENTS.values(), ids=CONTENTS.keys())
+@each_case("kind, content, given", CONTENTS.values(), ids=CONTENTS.keys())
 def test_content_with_a_lone_surrogate_can_be_sent(kind: str, content: Any, given: Any) -> None:
     text = written(mboxes_of(rule(kind=kind, content=content)), r"\ud83d")
     decision = decision_of(compile_artifact(text), request_for("hero"))
@@ -599,19 +599,19 @@ LENIENT: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", LENIENT)
+@each_case("name", LENIENT)
 def test_rule_can_lack_optional_fields_and_have_unknown_ones(name: str) -> None:
     rules = compile_artifact(mboxes_of(LENIENT[name]))
     assert rules.unusable == ()
     assert contents(decision_of(rules, request_for("hero"))) == ["hello"]
 
 
-@pytest.mark.parametrize("condition", [1, "yes", {}, {"a": 1, "b": 2}, [0], {"!": [False]}])
+@each_case("condition", [1, "yes", {}, {"a": 1, "b": 2}, [0], {"!": [False]}])
 def test_truthy_json_is_a_condition_that_always_holds(condition: Any) -> None:
     assert contents(decision_of(mboxes_of(rule(condition=condition)), request_for("hero"))) == ["hello"]
 
 
-@pytest.mark.parametrize("condition", [0, "", None, False, [], {"!": [True]}])
+@each_case("condition", [0, "", None, False, [], {"!": [True]}])
 def test_falsy_json_is_a_condition_that_never_holds(condition: Any) -> None:
     rules = compile_artifact(mboxes_of(rule(condition=condition)))
     assert rules.unusable == ()

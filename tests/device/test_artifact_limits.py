@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.device import contents, decision_of, mboxes_of, request_for, rule
 from support.slow import slow
 from targetry.device.artifact_limits import LimitExceededError, check_locations, check_values
@@ -118,7 +119,7 @@ TOO_LARGE_RULES: dict[str, tuple[Callable[[], str], str]] = {
 }
 
 
-@pytest.mark.parametrize(("make", "reason"), TOO_LARGE_RULES.values(), ids=TOO_LARGE_RULES)
+@each_case("make, reason", TOO_LARGE_RULES.values(), ids=TOO_LARGE_RULES)
 def test_rule_beyond_a_limit_is_unusable_and_others_remain(make: Callable[[], str], reason: str) -> None:
     good = json.dumps(rule(content="good"))
     rules = compile_artifact(of_rules(f"{make()},{good}"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from support.device import (
     NEVER,
     NOW_MS,
@@ -142,8 +143,8 @@ def test_mboxes_have_one_response_each_in_the_order_of_the_request() -> None:
     assert contents(decision_of(document, request)) == ["c", "a", "c", "b"]
 
 
-@pytest.mark.parametrize(
-    ("metrics", "expected"),
+@each_case(
+    "metrics, expected",
     [
         (None, None),
         ([], None),
@@ -166,8 +167,8 @@ def test_prefetch_of_an_mbox_gives_no_metrics() -> None:
     assert "metrics" not in mbox
 
 
-@pytest.mark.parametrize(
-    ("options", "metrics", "tokens"),
+@each_case(
+    "options, metrics, tokens",
     [
         ([html(token=None)], [DISPLAY], ["display-1"]),
         ([html(token="own")], [DISPLAY], ["own"]),
@@ -188,8 +189,8 @@ def test_prefetched_option_without_token_has_that_of_its_display_metric(
     assert [option.get("eventToken") for option in mbox["options"]] == tokens
 
 
-@pytest.mark.parametrize(
-    ("analytics", "given"),
+@each_case(
+    "analytics, given",
     [
         (None, None),
         ({}, None),
@@ -197,7 +198,7 @@ def test_prefetched_option_without_token_has_that_of_its_display_metric(
         ({"payload": {"tnta": "x", "future": 1}}, {"payload": {"tnta": "x"}}),
     ],
 )
-@pytest.mark.parametrize("mode", ["execute", "prefetch"])
+@each_case("mode", ["execute", "prefetch"])
 def test_analytics_payload_is_in_the_response(mode: str, analytics: Any, given: Any) -> None:
     document = mboxes_of(giving(offer(html(), **({"analytics": analytics} if analytics is not None else {}))))
     (mbox,) = wire(document, request_for("hero", mode=mode), mode)["mboxes"]
@@ -353,8 +354,8 @@ HOME = {
 CART = {"name": "cart", "options": [{"responseTokens": TOKENS, "eventToken": "default"}], "metrics": []}
 
 
-@pytest.mark.parametrize(
-    ("request_", "given"),
+@each_case(
+    "request_, given",
     [
         (views("home"), [HOME]),
         (views("cart"), [CART]),
@@ -473,8 +474,8 @@ def test_visitors_without_id_have_one_allocation(id_: Any) -> None:
     assert contents(decision_of(document, request_for("hero", id=id_))) == ["hello"]
 
 
-@pytest.mark.parametrize(
-    ("lists", "status"),
+@each_case(
+    "lists, status",
     [
         ({}, 200),
         ({"remoteMboxes": ["hero"]}, 206),
@@ -512,8 +513,8 @@ def test_impression_is_notified_once_with_its_ids_and_clock() -> None:
     assert impression.notification(new_id) is notification
 
 
-@pytest.mark.parametrize(
-    ("options", "tokens"),
+@each_case(
+    "options, tokens",
     [
         ([html(token="a"), html(token="b")], [["a", "b"]]),
         ([html(token="a"), html(token="a")], [["a"]]),

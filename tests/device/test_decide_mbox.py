@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.test_matching import case
+from support.cases import each_case
 from support.device import CLIENT, NOW_MS, mboxes_of, rule, window
 from targetry.device.decide import decide
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
@@ -147,8 +148,8 @@ def test_content_of_a_decision_is_a_copy() -> None:
 HOME = {"==": [{"var": "mbox.page"}, "home"]}
 
 
-@pytest.mark.parametrize(
-    ("rules", "reason"),
+@each_case(
+    "rules, reason",
     [
         ([rule(1)], "static"),
         ([rule(1, window(0, 99.99))], "static"),  # a window that admits everybody

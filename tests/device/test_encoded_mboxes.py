@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from device.test_matching import case
+from support.cases import each_case
 from support.device import CLIENT, NOW_MS, artifact, mboxes_of, rule
 from targetry.device.decide import decide
 from targetry.device.encoded_mboxes import EncodedMboxes
@@ -67,8 +67,8 @@ def asked(index: int, name: str, **parameters: Any) -> DeliveryRequest:
     )
 
 
-@pytest.mark.parametrize(
-    ("kind", "content", "is_encoded"),
+@each_case(
+    "kind, content, is_encoded",
     [
         ("html", "plain", True),
         ("html", "${activity.name}", True),

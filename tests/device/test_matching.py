@@ -17,6 +17,7 @@ from differential.cases import question
 from differential.suites import SUITES, artifact_names
 from differential.suites import artifact as real_artifact
 from support import logic_interpreter
+from support.cases import each_case
 from support.device import CLIENT, contents, decision_of, facts, mboxes_of, request_for, rule, window
 from support.examples import examples
 from targetry.device.decide import OnDeviceDecision
@@ -212,9 +213,9 @@ EDGES = [
 ]
 
 
-@pytest.mark.parametrize(("condition", "holds"), EDGES)
-@pytest.mark.parametrize("mbox", ["hero", "target-global-mbox"])
-@pytest.mark.parametrize("traced", [False, True])
+@each_case("condition, holds", EDGES)
+@each_case("mbox", ["hero", "target-global-mbox"])
+@each_case("traced", [False, True])
 def test_visitor_at_the_edge_of_a_window_is_in_one_window(
     condition: Any, holds: bool, mbox: str, traced: bool
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.device import contents, decision_of, mboxes_of, request_for, rule
 from targetry.device.artifact import artifact_text
 from targetry.device.obfuscation import deobfuscate, is_obfuscated, obfuscate
@@ -79,7 +80,7 @@ def test_truncated_artifact_is_an_artifact_error(data: bytes, reason: str) -> No
         compile_artifact(data, organization_id=ORGANIZATION)
 
 
-@pytest.mark.parametrize("magic", ["ATOD:000", "ATOD:002", "ATOD:010", "ATOD:100"])
+@each_case("magic", ["ATOD:000", "ATOD:002", "ATOD:010", "ATOD:100"])
 def test_unsupported_version_is_invalid(magic: str) -> None:
     with pytest.raises(ArtifactError, match=r"^Invalid Artifact$"):
         compile_artifact(obfuscated(TEXT, magic=magic), organization_id=ORGANIZATION)
@@ -91,14 +92,14 @@ def test_artifact_that_ends_in_its_head_is_invalid(length: int) -> None:
         compile_artifact(obfuscated(TEXT)[:length], organization_id=ORGANIZATION)
 
 
-@pytest.mark.parametrize("organization", ["", None, "another@AdobeOrg", "\ud800"], ids=ascii)
+@each_case("organization", ["", None, "another@AdobeOrg", "\ud800"], ids=ascii)
 def test_wrong_organization_id_is_an_artifact_error(organization: str | None) -> None:
     with pytest.raises(ArtifactError, match=r"^Unable to read artifact JSON$"):
         compile_artifact(obfuscated(TEXT), organization_id=organization)
 
 
-@pytest.mark.parametrize(
-    ("data", "answer"),
+@each_case(
+    "data, answer",
     [
         (b"ATOD:001xyz", True),
         (b"ABCD:999", True),

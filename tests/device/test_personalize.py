@@ -66,14 +66,14 @@ def test_decisioning_method_is_always_a_token(mode: str) -> None:
     assert tokens([], mode=mode) == METHOD
 
 
-@pytest.mark.parametrize("name", [name for name in META if name != "audience.ids"])
+@each_case("name", [name for name in META if name != "audience.ids"])
 def test_meta_token_is_given_if_listed_and_present(name: str) -> None:
     assert tokens([name]) == METHOD | {name: META[name]}
     assert tokens([name], {key: value for key, value in META.items() if key != name}) == METHOD
 
 
-@pytest.mark.parametrize("name", GEO_TOKENS)
-@pytest.mark.parametrize("mode", ["execute", "prefetch"])
+@each_case("name", GEO_TOKENS)
+@each_case("mode", ["execute", "prefetch"])
 def test_geo_token_is_given_as_sent_if_listed(name: str, mode: str) -> None:
     assert tokens([name], geo=GEO, mode=mode) == METHOD | {name: GEO_TOKENS[name]}
     assert tokens([], geo=GEO, mode=mode) == METHOD
@@ -81,7 +81,7 @@ def test_geo_token_is_given_as_sent_if_listed(name: str, mode: str) -> None:
     assert tokens([name], mode=mode) == METHOD
 
 
-@pytest.mark.parametrize(
+@each_case(
     "listed", [["audience.ids"], ["profile.x", "company.name"], ["geo.zip", "geo.region"], [""], ["activity"]]
 )
 def test_other_tokens_are_not_known_on_device(listed: list[str]) -> None:
@@ -235,8 +235,8 @@ def test_macro_in_a_macro_value_is_not_filled() -> None:
     assert filled("${activity.name}", meta=META | {"activity.name": "a ${name}"}) == "a ${name}"
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@each_case(
+    "value, text",
     [
         (True, "true"),
         (1.0, "1"),
@@ -251,13 +251,13 @@ def test_values_of_the_activity_are_written_as_javascript_writes_them(value: Any
     assert filled("${activity.x}", meta=META | {"activity.x": value}) == text
 
 
-@pytest.mark.parametrize("kind", ["json", "redirect", "dynamic", "future"])
-@pytest.mark.parametrize("content", ["${user}", {"a": "${user}"}, ["${user}"]])
+@each_case("kind", ["json", "redirect", "dynamic", "future"])
+@each_case("content", ["${user}", {"a": "${user}"}, ["${user}"]])
 def test_only_html_has_macros(kind: str, content: Any) -> None:
     assert filled(content, kind) == content
 
 
-@pytest.mark.parametrize("content", [{"a": "${user}"}, ["${user}"], 5, True, None])
+@each_case("content", [{"a": "${user}"}, ["${user}"], 5, True, None])
 def test_html_other_than_text_has_no_macros(content: Any) -> None:
     assert filled(content) == content
 
@@ -279,8 +279,8 @@ def test_macros_of_actions_are_in_the_text_of_their_content() -> None:
     assert filled(actions, "actions") == expected
 
 
-@pytest.mark.parametrize(
-    ("actions", "given_"),
+@each_case(
+    "actions, given_",
     [
         ([], []),
         ([{"content": "Hi ${user}"}], [{"content": "Hi Ada"}]),
@@ -328,8 +328,8 @@ def test_view_without_a_name_leaves_the_macro() -> None:
     assert [option.content for view in prefetch.views or () for option in view.options or ()] == ["${name}"]
 
 
-@pytest.mark.parametrize(
-    ("name", "key"),
+@each_case(
+    "name, key",
     [
         ("", ""),
         ("user", "user"),
@@ -421,8 +421,8 @@ def spoil(value: Any) -> None:
         value.append("spoilt")
 
 
-@pytest.mark.parametrize("mode", ["execute", "prefetch"])
-@pytest.mark.parametrize(("kind", "content"), STRUCTURED.values(), ids=STRUCTURED)
+@each_case("mode", ["execute", "prefetch"])
+@each_case("kind, content", STRUCTURED.values(), ids=STRUCTURED)
 def test_change_of_returned_content_does_not_reach_the_next_response(
     kind: str, content: Any, mode: str
 ) -> None:

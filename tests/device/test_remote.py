@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,8 +71,8 @@ def test_remote_and_unknown_locations_are_named_in_request_order(name: str) -> N
     assert (needed.mboxes, needed.views) == (of_mboxes, of_views)
 
 
-@pytest.mark.parametrize(
-    ("lists", "needed"),
+@each_case(
+    "lists, needed",
     [
         ({"localMboxes": [GLOBAL]}, []),
         ({"localMboxes": [GLOBAL], "remoteMboxes": [GLOBAL]}, [GLOBAL]),

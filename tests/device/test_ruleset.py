@@ -7,7 +7,6 @@ import itertools
 import math
 from typing import Any
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -147,7 +146,7 @@ def visitor_at(*, low: float, high: float) -> str:
     )
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 0.5), (0, 99.5), (0.5, 100), (99.5, 100)])
+@each_case("low, high", [(0, 0.5), (0, 99.5), (0.5, 100), (99.5, 100)])
 def test_split_near_an_end_of_the_scale_separates_visitors(low: float, high: float) -> None:
     rules = compile_artifact(mboxes_of(rule(1, window(low, high), content="few"), rule(1, content="all")))
     outside = (0, low) if low else (high, 100)
@@ -179,8 +178,8 @@ def side(activity: Any) -> str:
 ONE, OTHER = (next(n for n in range(1, 99) if side(n) == wanted) for wanted in "AB")
 
 
-@pytest.mark.parametrize(
-    ("meta", "activity_id", "activity"),
+@each_case(
+    "meta, activity_id, activity",
     [
         ({"activity.id": ONE}, OTHER, ONE),
         ({"activity.id": OTHER}, ONE, OTHER),
@@ -195,9 +194,7 @@ def test_meta_names_the_activity_before_the_rule_does(meta: Any, activity_id: An
     assert contents(decision_of(rules, request_for("hero"))) == [side(activity)]
 
 
-@pytest.mark.parametrize(
-    "meta", [{"activity.id": True}, {"activity.id": None}, {"activity.id": 1.5}, {"activity.id": ""}]
-)
+@each_case("meta", [{"activity.id": True}, {"activity.id": None}, {"activity.id": 1.5}, {"activity.id": ""}])
 def test_split_activity_without_usable_id_is_unusable(meta: Any) -> None:
     rules = halves(meta=meta, activityId=None)
     assert len(rules.unusable) == 2
@@ -221,8 +218,8 @@ def with_token(*tokens: str) -> DeliveryRequest:
     return request_for("hero", property={"token": tokens[0]}) if tokens else request_for("hero")
 
 
-@pytest.mark.parametrize(
-    ("token", "given"),
+@each_case(
+    "token, given",
     [((), "anywhere"), (("one",), "one"), (("two",), "both"), (("three",), "anywhere")],
 )
 def test_rule_for_properties_is_only_for_them(token: tuple[str, ...], given: str) -> None:

@@ -6,8 +6,7 @@ import copy
 import json
 from typing import Any
 
-import pytest
-
+from support.cases import each_case
 from support.device import (
     CLIENT,
     NEVER,
@@ -250,8 +249,8 @@ def test_first_experience_of_an_activity_that_matched_is_its_campaign() -> None:
     assert target["matchedRuleConditions"] == [True, True]
 
 
-@pytest.mark.parametrize(
-    ("id_", "profile"),
+@each_case(
+    "id_, profile",
     [
         (None, {}),
         ({"tntId": "t"}, {"tntId": "t"}),
@@ -301,8 +300,8 @@ ODD_META = [
 ]
 
 
-@pytest.mark.parametrize("meta", ODD_META, ids=str)
-@pytest.mark.parametrize("mode", ["execute", "prefetch"])
+@each_case("meta", ODD_META, ids=str)
+@each_case("mode", ["execute", "prefetch"])
 def test_trace_of_unusual_rules_does_not_change_the_decision(meta: Any, mode: str) -> None:
     request = request_for("hero", mode=mode)
     decision = traced(mboxes_of(rule(meta=meta)), request)

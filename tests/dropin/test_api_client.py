@@ -28,6 +28,7 @@ from delivery_api_client import (
     Order,
     RequestDetails,
 )
+from support.cases import each_case
 from targetry.testing import FakeTransport, answer
 
 REQUEST = DeliveryRequest(context=Context(channel="web"), execute=ExecuteRequest(page_load=RequestDetails()))
@@ -38,8 +39,8 @@ def api(transport: FakeTransport) -> DeliveryApi:
     return DeliveryApi(ApiClient(configuration, "X-Own", "1", transport=transport))
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
+@each_case(
+    "value, expected",
     [
         (
             MboxRequest(name="a", profile_parameters={"k": "v"}),
@@ -64,8 +65,8 @@ def test_value_other_than_json_raises() -> None:
         ApiClient().sanitize_for_serialization(MboxRequest(parameters={"k": float("nan")}))
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "expected"),
+@each_case(
+    "text, kind, expected",
     [
         ('{"status": 200, "new": 1}', "DeliveryResponse", DeliveryResponse(status=200)),
         (b'{"name": "a"}', MboxRequest, MboxRequest(name="a")),
@@ -80,8 +81,8 @@ def test_json_becomes_the_requested_type(text: str | bytes, kind: Any, expected:
     assert ApiClient().deserialize(SimpleNamespace(data=text), kind) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "kind"),
+@each_case(
+    "text, kind",
     [
         ("not JSON", "DeliveryResponse"),
         (b"\xff", "DeliveryResponse"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from target_python_sdk.cookies import (
     DEVICE_ID_COOKIE,
     SESSION_ID_COOKIE,
@@ -34,7 +34,7 @@ def test_cookie_is_split_into_its_parts() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "cookie",
     [None, "", "|", "session#s1", "session#s1#soon", "session#s1#1.5", "session#s1#1"],
     ids=["none", "empty", "no part", "no expiry", "a word", "a fraction", "expired"],

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
+from support.cases import each_case
 from target_decisioning_engine.types import decisioning_artifact, decisioning_context
 from target_python_sdk import TargetClient
 from targetry import samples
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     ["DecisioningArtifact", "DecisioningArtifactMeta", "DecisioningArtifactRules", "Rule", "RuleMeta"],
 )
@@ -19,9 +18,7 @@ def test_part_of_an_artifact_is_a_dict_that_keeps_every_key(name: str) -> None:
     assert kind() == kind(None) == {}
 
 
-@pytest.mark.parametrize(
-    "name", ["DecisioningContext", "GeoContext", "PageContext", "TimingContext", "UserContext"]
-)
+@each_case("name", ["DecisioningContext", "GeoContext", "PageContext", "TimingContext", "UserContext"])
 def test_context_is_a_dict_of_its_keywords(name: str) -> None:
     assert getattr(decisioning_context, name)(browserType="firefox") == {"browserType": "firefox"}
 

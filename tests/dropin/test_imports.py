@@ -12,6 +12,7 @@ import pytest
 
 import targetry
 import targetry.models
+from support.cases import each_case
 
 SRC = Path(targetry.__file__).parent.parent
 PACKAGES = ("target_python_sdk", "target_tools", "target_decisioning_engine", "delivery_api_client")
@@ -353,7 +354,7 @@ def modules() -> list[str]:
     return [name.removesuffix(".__init__") for name in names]
 
 
-@pytest.mark.parametrize("module", NAMES)
+@each_case("module", NAMES)
 def test_official_name_is_the_object_of_ours(module: str) -> None:
     official = importlib.import_module(module)
     for name, place in NAMES[module].items():
@@ -361,13 +362,13 @@ def test_official_name_is_the_object_of_ours(module: str) -> None:
         assert getattr(official, name) is getattr(importlib.import_module(ours), attribute), name
 
 
-@pytest.mark.parametrize("module", CONSTANTS)
+@each_case("module", CONSTANTS)
 def test_official_constant_has_its_value(module: str) -> None:
     official = importlib.import_module(module)
     assert {name: getattr(official, name) for name in CONSTANTS[module]} == CONSTANTS[module]
 
 
-@pytest.mark.parametrize("module", MODELS)
+@each_case("module", MODELS)
 def test_model_is_in_its_module_and_in_both_packages(module: str) -> None:
     name = MODELS[module]
     ours = getattr(targetry.models, name)
@@ -399,14 +400,14 @@ def test_importing_targetry_imports_no_official_name() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@each_case("package", PACKAGES)
 def test_star_import_brings_the_official_names(package: str) -> None:
     brought: dict[str, object] = {}
     exec(f"from {package} import *", brought)  # noqa: S102  a star import cannot be written in a function
     assert {name for name in NAMES.get(package, {}) if not name.startswith("_")} <= set(brought)
 
 
-@pytest.mark.parametrize("module", modules())
+@each_case("module", modules())
 def test_there_is_no_logic_under_an_official_name(module: str) -> None:
     file = importlib.import_module(module).__file__
     assert file is not None
@@ -416,7 +417,7 @@ def test_there_is_no_logic_under_an_official_name(module: str) -> None:
     assert isinstance(statements[0], ast.Expr), "a docstring"
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@each_case("package", PACKAGES)
 def test_package_is_marked_as_typed(package: str) -> None:
     assert (SRC / package / "py.typed").is_file()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dropin.shop import Shop
+from support.cases import each_case
 from targetry._client.options import CLIENT_OPTIONS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -60,12 +61,12 @@ def functions_of(path: str) -> set[str]:
     return {each.name for each in tree.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-@pytest.mark.parametrize(("path", "name"), NAMED_TESTS)
+@each_case("path, name", NAMED_TESTS)
 def test_named_test_exists(path: str, name: str) -> None:
     assert name in functions_of(path)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2:50])
+@each_case("row", ROWS, ids=lambda row: row[2:50])
 def test_row_has_old_and_new_behavior_reason_and_test(row: str) -> None:
     _, official, ours, why, tests = (cell.strip() for cell in row.strip("|").split("|"))
     assert all((official, ours, why))

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from dropin import surface
+from support.cases import each_case
 
 ROOT = Path(__file__).parent.parent.parent
 MIGRATING = (ROOT / "docs" / "migrating.md").read_text("utf-8")
@@ -112,9 +113,7 @@ def test_every_name_of_the_official_package_is_here_or_listed_as_missing(
     assert [each for each in LISTED if not any(covers(each, name) for name in missing)] == []
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in LISTED if not re.search(r"[*(]", name) and name not in CHANGED]
-)
+@each_case("name", [name for name in LISTED if not re.search(r"[*(]", name) and name not in CHANGED])
 def test_name_that_is_listed_as_missing_is_missing(name: str) -> None:
     module, _, attribute = name.rpartition(".")
     try:

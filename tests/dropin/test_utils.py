@@ -25,6 +25,7 @@ from delivery_api_client import (
     RequestDetails,
     ViewRequest,
 )
+from support.cases import each_case
 from target_tools.utils import (
     EPOCH_START,
     add_mboxes_to_request,
@@ -155,8 +156,8 @@ def test_uuid_is_one_with_dashes() -> None:
     assert all(str(uuid.UUID(each, version=4)) == each for each in made)
 
 
-@pytest.mark.parametrize(
-    ("check", "accepted", "refused"),
+@each_case(
+    "check, accepted, refused",
     [
         (is_string, ["", "a", DecisioningMethod.HYBRID], [b"a", 1, None]),
         (is_dict, [{}, OrderedDict()], [[], None, "a"]),
@@ -173,8 +174,8 @@ def test_type_check_accepts_the_same_values_as_the_official_one(
     assert [value for value in refused if check(value) is not False] == []
 
 
-@pytest.mark.parametrize(
-    ("parse", "given", "expected"),
+@each_case(
+    "parse, given, expected",
     [
         (parse_int, "12", 12),
         (parse_int, 1.9, 1),
@@ -206,8 +207,8 @@ def test_request_with_views_has_requested_views() -> None:
     assert has_requested_views(DeliveryRequest()) is has_requested_views(None) is False
 
 
-@pytest.mark.parametrize(
-    ("config", "own", "expected"),
+@each_case(
+    "config, own, expected",
     [
         ({"property_token": "c"}, None, "c"),
         ({"property_token": "c"}, "r", "r"),
@@ -229,9 +230,7 @@ def test_another_property_than_the_configs_is_logged(caplog: pytest.LogCaptureFi
     assert "'r' does not match the one specified in the config 'c'" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("method", "required"), [("on-device", True), ("hybrid", True), ("server-side", False), (None, False)]
-)
+@each_case("method, required", [("on-device", True), ("hybrid", True), ("server-side", False), (None, False)])
 def test_deciding_on_device_requires_an_engine(method: str | None, required: bool) -> None:
     assert requires_decisioning_engine(method) is required
 

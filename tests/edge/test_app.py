@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.edge import HERO, QUERY, experience, web_client
 from support.examples import examples
 from targetry.device.obfuscation import deobfuscate
@@ -95,8 +96,8 @@ def test_body_of_undeclared_length_is_bounded() -> None:
     assert (answer.status_code, answer.headers["connection"]) == (413, "close")
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
+@each_case(
+    "method, path, status",
     [
         ("GET", DELIVERY, 405),
         ("DELETE", RULES, 405),

@@ -13,6 +13,7 @@ import typer
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from support.cases import each_case
 from support.edge import QUERY
 from support.edge_process import address, post, process, rest_of
 from targetry.cli.edge import client_lines, edge
@@ -52,8 +53,8 @@ def test_printed_lines_are_python() -> None:
     compile(client_lines("http://127.0.0.1:8080", "ac'me", "X@AdobeOrg"), "printed", "exec")
 
 
-@pytest.mark.parametrize(
-    ("host", "near"),
+@each_case(
+    "host, near",
     [
         ("127.0.0.1", True),
         ("127.9.9.9", True),
@@ -91,7 +92,7 @@ def test_change_from_the_page_needs_the_token(options: EdgeOptions) -> None:
         server.close()
 
 
-@pytest.mark.parametrize("cluster", ["x", "", "3 5", "35.tt.example"])
+@each_case("cluster", ["x", "", "3 5", "35.tt.example"])
 def test_cluster_must_be_digits(cluster: str) -> None:
     with pytest.raises(OptionError, match="cluster"):
         EdgeServer.open(EdgeOptions(port=0, cluster=cluster))

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
+from support.cases import each_case
 from support.edge import NOW_MS, response_to
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.geo.location import GeoLocation, location_from_response
@@ -44,7 +45,7 @@ def as_if_on_device(document: dict[str, Any]) -> dict[str, Any]:
 CASES = [case for case in suite_cases() if case.response is not None] if SUITES.is_dir() else []
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@each_case("case", CASES, ids=lambda case: case.name)
 def test_edge_passes_the_suites(case: SuiteCase) -> None:
     question = case.question
     source = json.dumps(question["artifact"]).encode()

@@ -15,6 +15,7 @@ from typing import cast
 
 import pytest
 
+from support.cases import each_case
 from support.edge_crowd import Crowd, check_ledger, kill, workers_of
 from support.edge_process import Lines, address, counted, got, post, process, shown
 from support.edge_sockets import PATIENCE_S, wait_until
@@ -172,8 +173,8 @@ def test_port_in_use_is_reported() -> None:
         EdgeWorkers.open(EdgeOptions(port=taken.getsockname()[1], workers=2), "human")
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
+@each_case(
+    "option, value",
     [
         ("workers", 0),
         ("max_connections", 0),

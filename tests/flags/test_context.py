@@ -88,8 +88,8 @@ def test_attribute_sets_its_field(attributes: dict[str, Any], expected: FlagSubj
     assert read_context(None, attributes) == expected
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@each_case(
+    "value, text",
     [
         ("a", "a"),
         (True, "true"),
@@ -107,8 +107,8 @@ def test_parameter_is_the_text_of_its_value(value: Any, text: str) -> None:
     assert read_context(None, {"x": value}).parameters == {"x": text}
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"),
+@each_case(
+    "kind, expected",
     [
         ("third_party_id", VisitorId(third_party_id="u1")),
         ("tnt_id", VisitorId(tnt_id="u1")),
@@ -125,8 +125,8 @@ def test_targeting_key_sets_the_id_of_the_option(kind: str, expected: VisitorId)
     assert read_context("u1", {}, checked_targeting_key(kind)).id == expected
 
 
-@pytest.mark.parametrize(
-    ("key", "attributes", "expected"),
+@each_case(
+    "key, attributes, expected",
     [
         ("u1", {"thirdPartyId": "p"}, VisitorId(third_party_id="p")),
         ("t", {"tntId": "t.28_0"}, VisitorId(tnt_id="t.28_0")),
@@ -147,7 +147,7 @@ def test_targeting_key_also_sets_the_parameter_of_the_option() -> None:
     assert read_context("u1", {}, options).parameters == {"targetingKey": "u1"}
 
 
-@pytest.mark.parametrize("kind", ["", "email", "customer:", "customer:" + "x" * 51, None, 3])
+@each_case("kind", ["", "email", "customer:", "customer:" + "x" * 51, None, 3])
 def test_unknown_targeting_key_option_raises(kind: Any) -> None:
     with pytest.raises(OptionError, match="targeting_key"):
         checked_targeting_key(kind)

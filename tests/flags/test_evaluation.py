@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from support.device import CLIENT, NOW_MS, mboxes_of, rule, window
 from targetry.device.decide_mbox import decide_mbox, visitor_facts
 from targetry.device.logic.javascript import UNDEFINED
@@ -36,8 +37,8 @@ def evaluated(
     return evaluate_on_device(key, parsed, wanted, outcome, is_stale)
 
 
-@pytest.mark.parametrize(
-    ("rules", "value", "variant", "reason"),
+@each_case(
+    "rules, value, variant, reason",
     [
         ([rule(1, CART)], UNDEFINED, None, "DEFAULT"),
         ([rule(1, window(0, 99.98))], "hello", "Experience 0", "SPLIT"),
@@ -63,8 +64,8 @@ def test_stale_rules_become_the_reason_and_the_other_reason_metadata(rules: list
     assert (stale.value, stale.variant) == (fresh.value, fresh.variant)
 
 
-@pytest.mark.parametrize(
-    ("rules", "key", "visitor", "code"),
+@each_case(
+    "rules, key, visitor, code",
     [
         ([rule(1)], "other", "v", "FLAG_NOT_FOUND"),
         ([rule(1, {"nonsense": []})], "hero", "v", "FLAG_NOT_FOUND"),

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry import OptionError
 from targetry.flags.errors import FlagError
 from targetry.flags.key import FlagKey, FlagKeys, parse_key
 
 
-@pytest.mark.parametrize(
-    ("key", "expected"),
+@each_case(
+    "key, expected",
     [
         ("hero", FlagKey("hero")),
         ("checkout-flags:oneClick", FlagKey("checkout-flags", ("oneClick",))),
@@ -31,7 +32,7 @@ def test_key_is_parsed_into_mbox_and_attribute(key: str, expected: FlagKey) -> N
     assert FlagKeys().parse(key) == expected
 
 
-@pytest.mark.parametrize("key", ["", ":", ":x", "a:", "a:b..c", "a:.b", "a:b."])
+@each_case("key", ["", ":", ":x", "a:", "a:b..c", "a:.b", "a:b."])
 def test_key_with_an_empty_part_is_not_found(key: str) -> None:
     with pytest.raises(FlagError, match="is no flag key: mbox") as caught:
         FlagKeys().parse(key)
@@ -49,7 +50,7 @@ def test_separator_is_configurable() -> None:
     assert keys.parse("a:b|c.d") == FlagKey("a:b", ("c", "d"))
 
 
-@pytest.mark.parametrize("separator", ["", "::", "/", "#", "?", "%", ".", "\n", 1, None])
+@each_case("separator", ["", "::", "/", "#", "?", "%", ".", "\n", 1, None])
 def test_invalid_separator_raises(separator: Any) -> None:
     with pytest.raises(OptionError, match="separator"):
         FlagKeys(separator=separator)
@@ -61,7 +62,7 @@ def test_alias_is_resolved_before_a_key_is_parsed() -> None:
     assert keys.parse("a:b") == FlagKey("c")
 
 
-@pytest.mark.parametrize("flags", [[], "a", {"a": ":"}, {"a": 1}, {1: "a"}])
+@each_case("flags", [[], "a", {"a": ":"}, {"a": 1}, {1: "a"}])
 def test_alias_with_invalid_key_raises_with_its_path(flags: Any) -> None:
     with pytest.raises(OptionError, match="flags"):
         FlagKeys(flags=flags)

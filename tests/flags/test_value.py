@@ -15,8 +15,8 @@ from targetry.models import Option
 from targetry.models.response import merged_content
 
 
-@pytest.mark.parametrize(
-    ("contents", "expected"),
+@each_case(
+    "contents, expected",
     [
         ([], UNDEFINED),
         (["hi"], "hi"),
@@ -37,15 +37,15 @@ def test_attribute_is_found_by_its_path(path: tuple[str, ...], expected: Any) ->
     assert value_at({"a": {"b": 1}}, FlagKey("m", path)) == expected
 
 
-@pytest.mark.parametrize("content", [{"a": 1}, "a", [1], None, {}])
+@each_case("content", [{"a": 1}, "a", [1], None, {}])
 def test_missing_attribute_is_not_found(content: Any) -> None:
     with pytest.raises(FlagError, match=r"the offer of mbox 'm' has no attribute 'a\.b'") as caught:
         value_at(content, FlagKey("m", ("a", "b")))
     assert caught.value.code == "FLAG_NOT_FOUND"
 
 
-@pytest.mark.parametrize(
-    ("wanted", "value", "expected"),
+@each_case(
+    "wanted, value, expected",
     [
         ("boolean", True, True),
         ("boolean", False, False),
@@ -87,8 +87,8 @@ def test_value_of_another_type_is_a_mismatch(wanted: FlagType, value: Any) -> No
     assert caught.value.code == "TYPE_MISMATCH"
 
 
-@pytest.mark.parametrize(
-    ("default", "expected"),
+@each_case(
+    "default, expected",
     [
         (True, "boolean"),
         (1, "integer"),

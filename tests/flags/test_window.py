@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from targetry import OptionError
 from targetry.flags import window
 from targetry.flags.window import ImpressionWindow, checked_window
@@ -59,7 +60,7 @@ def test_million_visitors_cost_bounded_memory_and_no_search() -> None:
     assert min(costs[5:]) < 20 * costs[0]
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "60", None])
+@each_case("seconds", [0, -1, float("nan"), float("inf"), True, "60", None])
 def test_window_that_is_not_a_positive_number_raises(seconds: Any) -> None:
     with pytest.raises(OptionError, match="impression_window"):
         checked_window(seconds)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.background_fakes import answer
+from support.cases import each_case
 from targetry.geo.location import GeoLocation, location_from_headers, location_from_response
 
 HEADERS = {
@@ -44,23 +45,23 @@ def test_headers_fill_in_for_the_body() -> None:
     assert location_from_response(response) == GeoLocation(latitude=41.9, state_code="RM", city="Rome")
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b"null", b"\xff", b"[" * 100_000])
+@each_case("body", [b"", b"<html>", b"[1]", b"null", b"\xff", b"[" * 100_000])
 def test_headers_are_used_when_the_body_has_no_location(body: bytes) -> None:
     assert location_from_response(answer(200, body, x_geo_city="Oslo")) == GeoLocation(city="Oslo")
 
 
-@pytest.mark.parametrize("value", ["north", "", "nan", "inf", 91, -1e400, True, [1], {"a": 1}, 10**400])
+@each_case("value", ["north", "", "nan", "inf", 91, -1e400, True, [1], {"a": 1}, 10**400])
 def test_invalid_latitude_is_absent(value: object) -> None:
     body = b'{"x-geo-latitude": %s}' % (msgspec.json.encode(value) if value != -1e400 else b"-1e308")
     assert location_from_response(answer(200, body)).latitude is None
 
 
-@pytest.mark.parametrize("value", ["  ", True, ["Rome"], {"a": 1}, None])
+@each_case("value", ["  ", True, ["Rome"], {"a": 1}, None])
 def test_invalid_city_is_absent(value: object) -> None:
     assert not place_of_body({"x-geo-city": value}).is_known
 
 
-@pytest.mark.parametrize("value", ["", "unknownIpAddress", "1.2.3", "1.2.3.4, 5.6.7.8", 7])
+@each_case("value", ["", "unknownIpAddress", "1.2.3", "1.2.3.4, 5.6.7.8", 7])
 def test_invalid_address_is_absent(value: object) -> None:
     assert place_of_body({"x-forwarded-for": value}).ip_address is None
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.http.inbound import MAX_INTERIM_RESPONSES, HeadLimits, Inbound, InvalidResponseError
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
@@ -59,7 +60,7 @@ def test_interim_responses_up_to_the_limit_are_accepted() -> None:
     assert read(started(), [data]) == data
 
 
-@pytest.mark.parametrize(
+@each_case(
     "endless",
     [b"x: y\r\n", b"\r\n", b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000, b"\n" * 1000],
     ids=["header-lines", "empty-lines", "one-line", "line-feeds"],
@@ -94,8 +95,8 @@ def test_head_limits_count_the_bytes_of_the_head(places: list[int], head: bytes)
     assert counted == len(head)
 
 
-@pytest.mark.parametrize(
-    ("head", "length"),
+@each_case(
+    "head, length",
     [
         pytest.param("200 OK|Content-Length: 5", 5, id="usual"),
         pytest.param("404 Not Found|Date: now|content-length:5 |Vary: a", 5, id="any-case-and-place"),

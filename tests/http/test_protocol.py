@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.http.protocol import HttpRequest, HttpResponse, hide_secrets, shown_url
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
+@each_case(
+    "url, shown",
     [
         (
             "https://acme.tt.omtrdc.net/rest/v1/delivery?sessionId=1",
@@ -32,7 +33,7 @@ def test_shown_url_never_has_a_query(text: str) -> None:
     assert "?" not in shown_url(text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "message",
     [
         "GET https://me:p%40ss@cdn.example/rules.json?sig=t0ken%2B1&v=2#part failed",
@@ -48,9 +49,7 @@ def test_secrets_of_url_are_hidden_in_message(message: str) -> None:
         assert secret not in hidden
 
 
-@pytest.mark.parametrize(
-    "url", ["https://cdn.example/rules.json", "https://u@cdn.example/?a=&b=1", "/srv/rules.json", ""]
-)
+@each_case("url", ["https://cdn.example/rules.json", "https://u@cdn.example/?a=&b=1", "/srv/rules.json", ""])
 def test_message_without_secrets_stays_as_it_is(url: str) -> None:
     assert hide_secrets("connection refused by cdn.example", url) == "connection refused by cdn.example"
 

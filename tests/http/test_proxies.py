@@ -10,8 +10,8 @@ from support.cases import each_case
 from targetry.http.proxies import Proxy, ProxyConfigurationError, ProxyTable, parse_proxy
 
 
-@pytest.mark.parametrize(
-    ("text", "proxy"),
+@each_case(
+    "text, proxy",
     [
         ("http://proxy:3128", Proxy("http", "proxy", 3128)),
         ("proxy:3128", Proxy("http", "proxy", 3128)),
@@ -27,7 +27,7 @@ def test_proxy_url_is_parsed(text: str, proxy: Proxy) -> None:
     assert parse_proxy(text) == proxy
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     ["", "gopher://p", "http://", "http://me:secret@", "http://p:secret", "http://p:99999", "http://p:0"],
 )

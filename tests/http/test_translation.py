@@ -44,8 +44,8 @@ def wire(
     return WireRequest(HttpRequest(method, url, headers or {}, body))
 
 
-@pytest.mark.parametrize(
-    ("url", "host", "target", "authority"),
+@each_case(
+    "url, host, target, authority",
     [
         ("https://acme.example", "acme.example", "/", "acme.example"),
         ("https://acme.example:443/a", "acme.example", "/a", "acme.example"),
@@ -85,8 +85,8 @@ def test_given_headers_win_in_any_case() -> None:
     assert (headers["host"], headers["user-agent"], headers["x-y"]) == ("b", "me", "\u00e9")
 
 
-@pytest.mark.parametrize(
-    ("method", "body", "length"),
+@each_case(
+    "method, body, length",
     [("POST", b"abc", "3"), ("POST", None, "0"), ("GET", None, None), ("GET", b"", "0")],
 )
 def test_content_length_is_that_of_the_body(method: str, body: bytes | None, length: str | None) -> None:
@@ -279,8 +279,8 @@ def test_deadline_differs_from_a_timeout_of_the_system(library: Any) -> None:
     assert kind(TimeoutError(errno.ETIMEDOUT, ""), started(-1)) is DeadlineError
 
 
-@pytest.mark.parametrize(
-    ("module", "error", "stale"),
+@each_case(
+    "module, error, stale",
     [
         (sync_connection, ConnectionResetError(), True),
         (sync_connection, httpcore2.RemoteProtocolError("Server disconnected"), True),

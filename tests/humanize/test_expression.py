@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
+from support.cases import each_case
 from targetry.device.explain.condition_tree import ConditionNode
 from targetry.humanize.expression import expression
 
@@ -16,8 +15,8 @@ def fact(name: str, value: Any) -> ConditionNode:
     return ConditionNode("var", name, value)
 
 
-@pytest.mark.parametrize(
-    ("node", "text"),
+@each_case(
+    "node, text",
     [
         (literal("a"), '"a"'),
         (fact("mbox.n", 3), "mbox.n (3)"),
@@ -34,7 +33,6 @@ def fact(name: str, value: Any) -> ConditionNode:
         (ConditionNode("missing", value=[], operands=[literal("a"), literal("b")]), 'missing "a", "b"'),
         (ConditionNode(value=[1, 2], operands=[literal(1), fact("mbox.n", 2)]), "[1, mbox.n (2)]"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_part_is_written_on_one_line(node: ConditionNode, text: str) -> None:
     assert expression(node) == text

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.cases import each_case
 from support.edge_process import Lines, address, post, process, shown
 from support.ledger import event
 from targetry.edge.options import EdgeOptions
@@ -25,12 +26,12 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize(("text", "number"), SIZES.items())
+@each_case("text, number", SIZES.items())
 def test_valid_size_is_parsed(text: str, number: int) -> None:
     assert parse_size(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "MB", "1.2.3MB", "1e9", "-1", "5 miles", "٣MB", "1" * 30])
+@each_case("text", ["", "MB", "1.2.3MB", "1e9", "-1", "5 miles", "٣MB", "1" * 30])
 def test_invalid_size_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="must be a size"):
         parse_size(text)

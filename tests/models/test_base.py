@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.strategies import MODELS, Hostile, Stranger, any_model, instances
+from support.cases import each_case
 from support.examples import examples
 from targetry.models import (
     Action,
@@ -101,8 +102,8 @@ def test_to_json_has_wire_names_and_leaves_out_what_is_unset():
     }
 
 
-@pytest.mark.parametrize(
-    ("model", "wire"),
+@each_case(
+    "model, wire",
     [
         pytest.param(QAMode(listed_activities_only=False), {"listedActivitiesOnly": False}, id="false"),
         pytest.param(Order(total=0), {"total": 0}, id="zero"),
@@ -155,8 +156,8 @@ def test_times_are_iso_8601(time, text):
     assert json.loads(Order(time=time).to_json()) == {"time": text}
 
 
-@pytest.mark.parametrize(
-    ("model", "path"),
+@each_case(
+    "model, path",
     [
         pytest.param(Geo(latitude=math.nan), "geo.latitude", id="NaN"),
         pytest.param(Context(geo=Geo(longitude=-math.inf)), "context.geo.longitude", id="infinity"),
@@ -238,14 +239,14 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), MALFORMED)
+@each_case("text, message", MALFORMED)
 def test_from_json_raises_with_the_path(text, message):
     with pytest.raises(ConstraintError, match=f"^{message}"):
         ExecuteRequest.from_json(text)
 
 
-@pytest.mark.parametrize(
-    ("mapping", "message"),
+@each_case(
+    "mapping, message",
     [
         ([], "order: must be Order, not list"),
         (Order(), "order: must be a mapping, not Order"),

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, ImmutableMultiDict, QueryParams
 from werkzeug.datastructures import CombinedMultiDict, MultiDict
 
 from models.samples import mbox
+from support.cases import each_case
 from targetry.models import (
     ConstraintError,
     DeliveryRequest,
@@ -108,9 +109,9 @@ def mappings():
         yield pytest.param(kind(first), first, id=type(kind(first)).__name__)
 
 
-@pytest.mark.parametrize("name", ["parameters", "profile_parameters"])
-@pytest.mark.parametrize(("given", "shown"), [*mappings()])
-@pytest.mark.parametrize("place", ["mbox", "view", "page", "notification", "wire"])
+@each_case("name", ["parameters", "profile_parameters"])
+@each_case("given, shown", [*mappings()])
+@each_case("place", ["mbox", "view", "page", "notification", "wire"])
 def test_parameters_are_the_items_of_the_mapping(given, shown, name, place):
     match place:
         case "mbox":
@@ -132,7 +133,7 @@ def test_parameters_are_the_items_of_the_mapping(given, shown, name, place):
     assert found == shown
 
 
-@pytest.mark.parametrize("kind", [Upper, UserDict, MappingProxyType, OrderedDict])
+@each_case("kind", [Upper, UserDict, MappingProxyType, OrderedDict])
 def test_request_can_contain_such_mappings_at_each_level(kind):
     inner = kind({"name": "M"})
     request = (
@@ -179,12 +180,12 @@ def test_sequence_of_any_class_is_a_list(kind):
     assert snapshot(request, wire=True).execute.mboxes[1].order.purchased_product_ids == ["a", "b"]
 
 
-@pytest.mark.parametrize("value", ["ab", b"ab", bytearray(b"ab"), memoryview(b"ab"), {"a", "b"}, 5, None])
+@each_case("value", ["ab", b"ab", bytearray(b"ab"), memoryview(b"ab"), {"a", "b"}, 5, None])
 def test_text_and_unordered_values_are_no_sequences(value):
     assert read_sequence(value) is None
 
 
-@pytest.mark.parametrize("value", ["ab", [("a", "b")], 5, None, {"a"}])
+@each_case("value", ["ab", [("a", "b")], 5, None, {"a"}])
 def test_value_without_keys_is_no_mapping(value):
     assert read_mapping(value) is None
 

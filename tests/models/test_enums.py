@@ -5,6 +5,7 @@ import pickle
 import msgspec
 import pytest
 
+from support.cases import each_case
 from targetry.models import enums
 from targetry.models.enums import ChannelType, MetricType, OptionType
 
@@ -37,19 +38,19 @@ MEMBERS = [
 ]
 
 
-@pytest.mark.parametrize("enum", WORDS)
+@each_case("enum", WORDS)
 def test_texts_are_those_of_the_table(enum):
     assert {member.name: member.value for member in getattr(enums, enum)} == WORDS[enum]
 
 
-@pytest.mark.parametrize(("member", "word"), MEMBERS)
+@each_case("member, word", MEMBERS)
 def test_member_is_its_string(member, word):
     assert member == word
     assert isinstance(member, str)
     assert hash(member) == hash(word)
 
 
-@pytest.mark.parametrize(("member", "word"), MEMBERS)
+@each_case("member, word", MEMBERS)
 def test_member_prints_as_its_string(member, word):
     assert [str(member), f"{member}", f"{member:>20}", "%s" % member, "{}".format(member)] == [  # noqa: UP031, UP032
         word,
@@ -60,7 +61,7 @@ def test_member_prints_as_its_string(member, word):
     ]
 
 
-@pytest.mark.parametrize(("member", "word"), MEMBERS)
+@each_case("member, word", MEMBERS)
 def test_member_serialises_as_its_string(member, word):
     assert json.dumps({member: member}) == json.dumps({word: word})
     assert msgspec.json.encode(member) == f'"{word}"'.encode()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from models.strategies import instances
+from support.cases import each_case
 from targetry.models import (
     ConstraintError,
     Context,
@@ -52,7 +53,7 @@ class UserMapping(dict[str, Any]):
     pass
 
 
-@pytest.mark.parametrize(
+@each_case(
     "request_",
     [
         pytest.param(OF_THE_WIRE, id="wire"),
@@ -134,15 +135,15 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("request_", "path", "reason"), UNKNOWN, ids=[path for _, path, _ in UNKNOWN])
+@each_case("request_, path, reason", UNKNOWN, ids=[path for _, path, _ in UNKNOWN])
 def test_unknown_name_is_an_error_with_path_and_nearest_name(request_: Any, path: str, reason: str) -> None:
     with pytest.raises(ConstraintError) as caught:
         read(request_)
     assert (caught.value.path, caught.value.reason) == (path, reason)
 
 
-@pytest.mark.parametrize("value", ["2", "1", None], ids=["other value", "same value", "None"])
-@pytest.mark.parametrize("kind", [dict, UserMapping])
+@each_case("value", ["2", "1", None], ids=["other value", "same value", "None"])
+@each_case("kind", [dict, UserMapping])
 def test_both_names_of_a_field_are_an_error(kind: type[dict[str, Any]], value: str | None) -> None:
     with pytest.raises(
         ConstraintError, match=r"^request\.id\.tnt_id: is given twice: as 'tntId' and 'tnt_id'$"

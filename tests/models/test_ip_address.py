@@ -1,7 +1,6 @@
 import ipaddress
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,8 +133,8 @@ def test_first_address_is_read_without_its_port(text, address):
     assert parse_ip_address(text) == address
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@each_case(
+    "value, text",
     [
         ("1.2.3.4", "1.2.3.4"),
         (b"1.2.3.4", "1.2.3.4"),
@@ -148,7 +147,6 @@ def test_first_address_is_read_without_its_port(text, address):
         (..., ""),
         ([["1.2.3.4"]], ""),
     ],
-    ids=str,
 )
 def test_address_is_read_from_the_forms_of_servers(value, text):
     assert read_ip_address(value, None, "path", ReadMode()) == text

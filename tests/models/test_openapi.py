@@ -152,7 +152,7 @@ def test_document_has_no_keyword_that_these_tests_do_not_know(name):
     assert _keywords(COMPONENTS[name].body) <= UNDERSTOOD
 
 
-@pytest.mark.parametrize("name", ENUMS)
+@each_case("name", ENUMS)
 def test_each_text_is_known(name):
     assert {member.value for member in getattr(models, name)} == set(ENUMS[name].body["enum"])
 

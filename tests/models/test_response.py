@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from support.cases import each_case
 from targetry.models import (
     Action,
     ConstraintError,
@@ -59,9 +60,7 @@ def test_empty_body_is_a_response():
     assert DeliveryResponse.from_json("{}") == DeliveryResponse()
 
 
-@pytest.mark.parametrize(
-    "content", [42, True, 1.5, "", "x", [], {}, [1, [None]], {"a": {"b": None}}], ids=str
-)
+@each_case("content", [42, True, 1.5, "", "x", [], {}, [1, [None]], {"a": {"b": None}}], ids=str)
 def test_content_is_any_json(content):
     text = json.dumps({"type": "json", "content": content})
     assert Option.from_json(text).content == content
@@ -69,8 +68,8 @@ def test_content_is_any_json(content):
     assert json.loads(Option.from_json(text).to_json()) == json.loads(text)
 
 
-@pytest.mark.parametrize(
-    ("wire", "expected"),
+@each_case(
+    "wire, expected",
     [
         pytest.param(
             {"id": {"tntId": "t" * 200}},
@@ -89,7 +88,7 @@ def test_content_is_any_json(content):
         ),
     ],
 )
-@pytest.mark.parametrize("read", ["from_dict", "from_json"])
+@each_case("read", ["from_dict", "from_json"])
 def test_slightly_different_types_are_accepted(wire, expected, read):
     given = json.dumps(wire) if read == "from_json" else wire
     assert getattr(DeliveryResponse, read)(given) == DeliveryResponse(**expected)
@@ -103,8 +102,8 @@ def test_customer_id_of_a_response_can_be_incomplete_with_unknown_values():
     assert response.id.customer_ids[0].integration_code is None
 
 
-@pytest.mark.parametrize(
-    ("wire", "message"),
+@each_case(
+    "wire, message",
     [
         ({"status": "fine"}, "response.status: must be an integer, not str"),
         ({"execute": []}, "response.execute: must be ExecuteResponse, not list"),

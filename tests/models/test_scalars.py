@@ -81,8 +81,8 @@ TIMESTAMPS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "expected"), TIMESTAMPS, ids=lambda value: repr(value)[:40])
-@pytest.mark.parametrize("wire", [True, False], ids=["wire", "device"])
+@each_case("given, expected", TIMESTAMPS)
+@each_case("wire", [True, False], ids=["wire", "device"])
 def test_timestamp_is_rounded_to_milliseconds(given, expected, wire):
     request = DeliveryRequest(
         notifications=[Notification(id="n", type="click", timestamp=given)],
@@ -148,14 +148,14 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "expected"), NUMBERS, ids=lambda value: repr(value)[:40])
+@each_case("given, expected", NUMBERS)
 def test_real_number_of_any_class_is_a_number(given, expected):
     same(snapshot(mbox(order=Order(total=given)), wire=True).execute.mboxes[1].order.total, expected)
     same(snapshot(context(geo=Geo(latitude=given)), wire=True).context.geo.latitude, expected)
     same(snapshot(context(screen=Screen(width=given)), wire=True).context.screen.width, expected)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "given",
     [
         Decimal("NaN"),
@@ -176,7 +176,7 @@ def test_number_that_is_not_finite_raises_with_its_path(given):
     assert caught.value.path == "request.execute.mboxes[1].order.total"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "given",
     [3, 3.0, Decimal(3), Decimal("3.00"), Fraction(3), np.int64(3), np.float64(3), np.uint8(3), Indexed()],
 )
@@ -193,9 +193,7 @@ def test_whole_number_of_any_class_is_an_integer(given):
     )
 
 
-@pytest.mark.parametrize(
-    "given", [3.5, Decimal("3.5"), Fraction(7, 2), "3", True, np.True_, math.nan, Floating()]
-)
+@each_case("given", [3.5, Decimal("3.5"), Fraction(7, 2), "3", True, np.True_, math.nan, Floating()])
 def test_number_that_is_not_whole_raises_with_its_path(given):
     with pytest.raises(
         ConstraintError, match=r"^request\.execute\.mboxes\[1\]\.index: must be an integer, not "
@@ -218,14 +216,14 @@ PARAMETERS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "expected"), PARAMETERS, ids=lambda value: repr(value)[:40])
+@each_case("given, expected", PARAMETERS)
 def test_parameter_is_the_plain_value_that_it_means(given, expected):
     copy = snapshot(mbox(parameters={"a": given}, profile_parameters={"b": given}), wire=True)
     same(copy.execute.mboxes[1].parameters["a"], expected)
     same(copy.execute.mboxes[1].profile_parameters["b"], expected)
 
 
-@pytest.mark.parametrize("given", [b"x", datetime.date(2024, 1, 1), np.array([1]), 1j, [], {}, ...], ids=repr)
+@each_case("given", [b"x", datetime.date(2024, 1, 1), np.array([1]), 1j, [], {}, ...], ids=repr)
 def test_value_that_is_no_scalar_is_no_parameter(given):
     with pytest.raises(ConstraintError) as caught:
         snapshot(mbox(parameters={"a": given}), wire=True)
@@ -263,16 +261,14 @@ def with_ids(given):
     )
 
 
-@pytest.mark.parametrize(("given", "expected"), IDS, ids=lambda value: repr(value)[:40])
+@each_case("given, expected", IDS)
 def test_id_is_taken_as_text(given, expected):
     assert snapshot(with_ids(given), wire=True) == snapshot(with_ids(expected), wire=True)
 
 
-@pytest.mark.parametrize(
-    "given", [True, b"17", 1.5, 17.0, np.True_, 10**400, ..., [17]], ids=lambda v: repr(v)[:9]
-)
-@pytest.mark.parametrize(
-    ("place", "path"),
+@each_case("given", [True, b"17", 1.5, 17.0, np.True_, 10**400, ..., [17]], ids=lambda v: repr(v)[:9])
+@each_case(
+    "place, path",
     [
         (lambda given: DeliveryRequest(id=VisitorId(third_party_id=given)), "request.id.third_party_id"),
         (lambda given: mbox(order=Order(id=given)), "request.execute.mboxes[1].order.id"),

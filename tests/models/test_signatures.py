@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 import targetry.models as models
 from models.strategies import MODELS
 from support.cases import each_case
@@ -63,8 +61,8 @@ def test_all_contains_only_existing_names(name):
     assert getattr(models, name).__module__.startswith("targetry.models")
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
+@each_case(
+    "one, other",
     [
         ("MboxRequest", "RequestDetails"),
         ("ViewRequest", "RequestDetails"),

@@ -10,6 +10,7 @@ import pytest
 
 from models.samples import context, mbox
 from models.strategies import Hostile, Stranger
+from support.cases import each_case
 from targetry.models import (
     ConstraintError,
     Context,
@@ -339,8 +340,8 @@ def test_error_has_path_and_reason(request_, path, reason, wire):
     assert refusal(request_, wire=wire) == (path, reason)
 
 
-@pytest.mark.parametrize(
-    ("request_", "path", "reason"),
+@each_case(
+    "request_, path, reason",
     [
         pytest.param(
             context(geo=Geo(country_code="USA")),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from models.samples import context, mbox
 from models.strategies import JUNK, MODELS, instances
+from support.cases import each_case
 from support.examples import examples
 from targetry.models import (
     Address,
@@ -140,8 +141,8 @@ def test_time_stays_a_time():
     assert snapshot(mbox(order=Order(time=time)), wire=True).execute.mboxes[1].order.time == time
 
 
-@pytest.mark.parametrize("year", [1, 9999])
-@pytest.mark.parametrize("hours", [-23, 23])
+@each_case("year", [1, 9999])
+@each_case("hours", [-23, 23])
 def test_time_at_the_end_of_the_calendar_is_accepted(year, hours):
     zone = datetime.timezone(datetime.timedelta(hours=hours))
     day = (

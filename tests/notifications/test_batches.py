@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.background_fakes import answer
+from support.cases import each_case
 from support.notifier import (
     DOWN,
     LONG_S,
@@ -157,7 +158,7 @@ def test_event_of_a_refused_notification_has_only_that_one() -> None:
     assert [one.id for one in event["notification"].value().notifications] == ["wrong"]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 301, 501])
+@each_case("status", [401, 403, 404, 301, 501])
 def test_call_refused_for_another_cause_is_not_split(status: int) -> None:
     harness = SenderHarness(answer(status))
     harness.submit(delivery("a", "b"))

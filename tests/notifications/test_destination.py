@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from support.background_fakes import answer
+from support.cases import each_case
 from support.notifier import OK, Reply, SenderHarness, counters_add_up, delivery
 from targetry.errors import DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest
@@ -49,7 +50,7 @@ def test_delivery_is_sent_to_the_cluster_of_its_visitor() -> None:
     assert sorted(map(cluster_of, harness.api.requests)) == ["", "44"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "reply",
     [REFUSED, RESET, LATE, *map(answer, (302, 403, 404, 405, 502, 503)), answer(200, b"<html>")],
     ids=["refused", "reset", "late", "302", "403", "404", "405", "502", "503", "no JSON"],

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from support.background_fakes import answer
+from support.cases import each_case
 from support.notifier import delivery, ids_in
 from targetry.notifications.response import (
     ResponseMeaning,
@@ -24,8 +25,8 @@ SENT, RETRY, REJECTED, DENIED = (
 REQUEST = delivery("a", "b", "c").request.to_json().encode()
 
 
-@pytest.mark.parametrize(
-    ("status", "meaning"),
+@each_case(
+    "status, meaning",
     [
         *[(status, SENT) for status in (200, 202, 204, 206)],
         *[(status, RETRY) for status in (408, 429, 500, 502, 503, 504)],
@@ -37,7 +38,7 @@ def test_status_has_one_meaning(status: int, meaning: ResponseMeaning) -> None:
     assert classify_response(answer(status)) is meaning
 
 
-@pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"{", b"[1]", b'"ok"', b"\xff"])
+@each_case("body", [b"<html>Sign in</html>", b"{", b"[1]", b'"ok"', b"\xff"])
 def test_success_that_is_not_from_the_api_is_retried(body: bytes) -> None:
     assert classify_response(answer(200, body)) is RETRY
 
@@ -47,8 +48,8 @@ def test_success_of_the_api_is_sent(body: bytes) -> None:
     assert classify_response(answer(200, body)) is SENT
 
 
-@pytest.mark.parametrize(
-    ("said", "missing"),
+@each_case(
+    "said, missing",
     [
         (b"", []),
         (b"{}", []),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.notifications.retry_policy import RetryPolicy, RetryState
 
 
@@ -84,8 +85,8 @@ def test_calls_that_fail_together_are_one_failure() -> None:
     assert one.wait(4.0) == 0.5
 
 
-@pytest.mark.parametrize(
-    ("asked", "waited"),
+@each_case(
+    "asked, waited",
     [(0.0, 0.5), (0.2, 0.5), (20.0, 20.0), (600.0, 600.0), (86_400.0, 600.0)],
     ids=["at once", "shorter than ours", "longer than ours", "longest", "too long"],
 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from support.background_fakes import answer
+from support.cases import each_case
 from support.examples import examples
 from support.notifier import (
     DOWN,
@@ -66,7 +67,7 @@ def test_deliveries_keep_their_order() -> None:
     assert list(harness.api.received) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "failure",
     [
         REFUSED,
@@ -88,7 +89,7 @@ def test_passing_failure_is_retried_with_the_same_ids(failure: Reply) -> None:
     assert len(harness.lines.errors) == 1
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 413, 422, 501])
+@each_case("status", [301, 400, 401, 403, 404, 405, 413, 422, 501])
 def test_rejected_delivery_is_not_retried(status: int) -> None:
     harness = SenderHarness(answer(status, b"no such token", reason="RefusedDeliveries"))
     harness.submit(delivery("a"))
@@ -133,8 +134,8 @@ def test_many_drops_of_a_kind_are_one_line_a_minute_and_all_counted() -> None:
     assert len(harness.lines.errors) == 3
 
 
-@pytest.mark.parametrize(
-    ("headers", "waited"),
+@each_case(
+    "headers, waited",
     [
         ({"retry_after": "7"}, 7.0),
         ({"retry_after": "0"}, 0.5),

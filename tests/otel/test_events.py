@@ -13,6 +13,7 @@ from e2e.client.any_client import AnyClient
 from e2e.client.target import DELIVERY, Target
 from otel.conftest import ON_DEVICE, RULES, Make, Telemetry
 from servers.faulty import answer, json_answer
+from support.cases import each_case
 from support.edge import web_client
 from support.ofrep import evaluate
 from targetry import OptionError
@@ -238,7 +239,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("options", "path"), WRONG.values(), ids=WRONG)
+@each_case("options, path", WRONG.values(), ids=WRONG)
 def test_wrong_option_is_refused_by_name(options: dict[str, Any], path: str) -> None:
     with pytest.raises(OptionError) as raised:
         OpenTelemetryHook(**options)

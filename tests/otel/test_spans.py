@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from e2e.client.target import ARTIFACT, CLIENT, DELIVERY, GEO, ORGANIZATION, Target, artifact_answer
 from otel.conftest import ON_DEVICE, RULES, Make, Telemetry
 from servers.faulty import Close, answer, json_answer
+from support.cases import each_case
 from targetry import TargetClient
 from targetry.errors import ApiException, DeadlineError, TransportError
 from targetry.otel.http_spans import fault_of
@@ -79,7 +80,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@each_case("kind", FAULTS)
 def test_failure_is_named_by_its_cause(kind: str) -> None:
     assert fault_of(FAULTS[kind]) == kind
 

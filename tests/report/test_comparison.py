@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.examples import examples
 from support.slow import slow
 from targetry.ledger.sums import Cohort
@@ -74,7 +75,7 @@ VERDICTS = {
 }
 
 
-@pytest.mark.parametrize(("control", "other", "options", "verdict"), VERDICTS.values(), ids=VERDICTS)
+@each_case("control, other, options, verdict", VERDICTS.values(), ids=VERDICTS)
 def test_verdict(control: int, other: int, options: ReportOptions, verdict: str) -> None:
     made = compared({0: cohort(20_600, control)}, {0: cohort(20_600, other)}, options=options)
     assert made.metrics[1]["conversion"].verdict == verdict
@@ -166,9 +167,7 @@ GUARDRAILS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("control", "low", "other", "high", "margin", "state"), GUARDRAILS.values(), ids=GUARDRAILS
-)
+@each_case("control, low, other, high, margin, state", GUARDRAILS.values(), ids=GUARDRAILS)
 def test_guardrail(control: int, low: float, other: int, high: float, margin: float, state: str) -> None:
     options = ReportOptions(planned=60_000, guardrails=(Guardrail("revenue", margin),))
     made = compared({0: bought(control, low)}, {0: bought(other, high)}, options=options)

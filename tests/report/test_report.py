@@ -85,7 +85,7 @@ CONVERSIONS = {
 }
 
 
-@pytest.mark.parametrize(("actions", "conversions", "outside"), CONVERSIONS.values(), ids=CONVERSIONS)
+@each_case("actions, conversions, outside", CONVERSIONS.values(), ids=CONVERSIONS)
 def test_visitor_converts_once_after_an_impression(
     actions: list[LedgerEvent], conversions: int, outside: int
 ) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
+from support.cases import each_case
 from targetry.report.verdicts import describe_cap, describe_largest_part, describe_verdict
 
 VERDICTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -23,7 +22,7 @@ VERDICTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("words", VERDICTS)
+@each_case("words", VERDICTS)
 def test_verdict_says_what_to_do(words: str) -> None:
     verdict, facts = VERDICTS[words]
     assert describe_verdict(verdict, **facts) == words

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.cli import run
 from targetry import TargetClient
 from targetry.device.ruleset import compile_artifact
@@ -45,8 +45,8 @@ def content_for(
         return client.decide("hero", visitor).content
 
 
-@pytest.mark.parametrize(
-    ("conditions", "context", "parameters"),
+@each_case(
+    "conditions, context, parameters",
     [
         ({"browser": "chrome"}, {"userAgent": _CHROME}, None),
         ({"browser": ["firefox", "Chrome"]}, {"userAgent": _CHROME}, None),
@@ -66,7 +66,6 @@ def content_for(
         ({"parameters": {"user.tier": "A", "browser": "B"}}, None, {"user.tier": "A", "browser": "B"}),
         ({"plan": "gold", "country": "DE"}, {"geo": {"countryCode": "DE"}}, {"plan": "gold"}),
     ],
-    ids=lambda value: json.dumps(value, default=str)[:40],
 )
 def test_condition_restricts_the_activity_to_its_audience(
     conditions: dict[str, Any], context: dict[str, Any] | None, parameters: dict[str, Any] | None
@@ -88,8 +87,8 @@ def test_json_logic_is_used_unchanged() -> None:
     assert (content_for(built, None, {"n": "1"}), content_for(built)) == ("x", None)
 
 
-@pytest.mark.parametrize(
-    ("offer", "kind"),
+@each_case(
+    "offer, kind",
     [("<b>a</b>", "html"), ({"a": [1]}, "json"), (5, "json"), (False, "json"), ({"file": "a"}, "json")],
 )
 def test_text_is_an_html_offer_and_other_values_are_json_offers(offer: Any, kind: str) -> None:
@@ -183,8 +182,8 @@ def test_locations_are_looked_up_if_an_audience_uses_them(condition: dict[str, A
     assert artifact(built)["geoTargetingEnabled"] is needs_geo
 
 
-@pytest.mark.parametrize(
-    ("build", "error", "message"),
+@each_case(
+    "build, error, message",
     [
         (lambda: activity(""), ValueError, "the name is empty"),
         (lambda: activity("A").ab(A=60, B=60), ValueError, "add up to 120 %"),

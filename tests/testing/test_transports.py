@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from targetry.errors import ClosedError, TransportError
 from targetry.http import AsyncHttpTransport, HttpTransport
 from targetry.http.protocol import AsyncTransport, Transport
@@ -30,8 +31,8 @@ def close(fake: Fake) -> None:
         asyncio.run(fake.aclose())
 
 
-@pytest.mark.parametrize(
-    ("body", "sent", "headers"),
+@each_case(
+    "body, sent, headers",
     [
         (b"raw", b"raw", {}),
         ("text", b"text", {}),
@@ -114,14 +115,14 @@ def test_closed_fake_raises_and_can_be_closed_again(kind: type[Fake]) -> None:
         send(fake)
 
 
-@pytest.mark.parametrize("kind", [FakeTransport, HttpTransport])
-@pytest.mark.parametrize("method", ["send", "close"])
+@each_case("kind", [FakeTransport, HttpTransport])
+@each_case("method", ["send", "close"])
 def test_blocking_transports_match_the_protocol(kind: type, method: str) -> None:
     assert inspect.signature(getattr(kind, method)) == inspect.signature(getattr(Transport, method))
 
 
-@pytest.mark.parametrize("kind", [AsyncFakeTransport, AsyncHttpTransport])
-@pytest.mark.parametrize("method", ["send", "aclose"])
+@each_case("kind", [AsyncFakeTransport, AsyncHttpTransport])
+@each_case("method", ["send", "aclose"])
 def test_async_transports_match_the_protocol(kind: type, method: str) -> None:
     assert inspect.signature(getattr(kind, method)) == inspect.signature(getattr(AsyncTransport, method))
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.web import FakeRequest
 from targetry.models import DeliveryRequest
 from targetry.models.snapshot import snapshot
@@ -75,8 +76,8 @@ def test_no_usable_hint_gives_no_client_hints(hints: dict[str, Any]) -> None:
     assert request_context(FakeRequest(hints)).client_hints is None
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
+@each_case(
+    "url, expected",
     [
         ("https://a.example/" + "p" * 10 + "?" + "q" * 100_000, "https://a.example/pppppppppp"),
         ("https://a.example/" + "p" * 100_000, ("https://a.example/" + "p" * 100_000)[:4096]),
@@ -101,8 +102,8 @@ def test_any_headers_give_a_context_that_a_request_can_carry(headers: dict[str, 
     context.to_json().encode()
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
+@each_case(
+    "values, expected",
     [
         ([], "Cookie"),
         (["Accept-Encoding"], "Accept-Encoding, Cookie"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from http.cookies import SimpleCookie
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.delivery.cookies import TargetCookie, target_cookie
 from targetry.web.cookies import delete_cookie, ids_of_cookies, read_cookies, registrable_domain, set_cookie
 
@@ -16,8 +16,8 @@ LIVING = "session#s1#1001860|PC#p1.35_0#64244800"
 EXPIRED = "session#s0#999999|PC#p0.35_0#999999"
 
 
-@pytest.mark.parametrize(
-    ("headers", "expected"),
+@each_case(
+    "headers, expected",
     [
         (["a=1; b=2; c=3"], {"a": ["1"], "b": ["2"]}),
         (["a=x", "a=y; a=z"], {"a": ["x", "y", "z"]}),
@@ -51,8 +51,8 @@ def test_written_cookie_is_read_with_the_same_ids(session_id: str, tnt_id: str) 
         assert ids_of_cookies(cookies["mbox"], NOW) == TargetCookie(f"s{session_id}", clean)
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
+@each_case(
+    "values, expected",
     [
         ([LIVING], TargetCookie("s1", "p1.35_0")),
         ([EXPIRED, LIVING], TargetCookie("s1", "p1.35_0")),
@@ -80,8 +80,8 @@ def test_first_cookie_with_a_living_id_counts(values: list[str], expected: Targe
     assert ids_of_cookies(values, NOW) == expected
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"),
+@each_case(
+    "host, expected",
     [
         ("www.shop.example.co.uk", "example.co.uk"),
         ("example.com:8080", "example.com"),

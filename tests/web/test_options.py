@@ -43,8 +43,8 @@ def test_wrong_value_raises_with_its_path(name: str) -> None:
     assert raised.value.path.partition("[")[0] == name
 
 
-@pytest.mark.parametrize(
-    ("given", "path"),
+@each_case(
+    "given, path",
     [
         ({"exclude": ["/a", "b"]}, "exclude[1]"),
         ({"trusted_proxies": ["10.0.0.1", 5]}, "trusted_proxies[1]"),
@@ -70,8 +70,8 @@ def test_excluded_paths_are_prefixes() -> None:
     assert not web_settings({}).is_excluded("/")
 
 
-@pytest.mark.parametrize(
-    ("answer", "expected"),
+@each_case(
+    "answer, expected",
     [
         (True, Consent.GRANTED),
         (None, Consent.GRANTED),
@@ -83,7 +83,7 @@ def test_values_are_read_as_levels_of_consent(answer: object, expected: Consent)
     assert read_consent(answer) is expected
 
 
-@pytest.mark.parametrize("answer", ["granted", 1, 0, "", object()])
+@each_case("answer", ["granted", 1, 0, "", object()])
 def test_other_values_are_no_consent(answer: object) -> None:
     with pytest.raises(OptionError, match="consent: must return"):
         read_consent(answer)

@@ -18,6 +18,7 @@ from e2e.client.any_client import AnyClient, Blocking, Looped
 from e2e.client.conftest import reach
 from e2e.client.target import ARTIFACT, DELIVERY, GEO, Target, artifact
 from servers.faulty import answer
+from support.cases import each_case
 from support.device import mboxes_of
 from support.device import rule as device_rule
 from support.examples import examples
@@ -207,7 +208,7 @@ def test_visitor_with_a_wrong_part_raises_with_its_path(make: Any, given: dict[s
             visitor_of(any_client, **ids, **given)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "ids",
     [
         {"tnt_id": "t.28_0"},

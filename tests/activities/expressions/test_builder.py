@@ -51,7 +51,7 @@ def test_built_condition_is_that_of_the_text(text: str, built: Audience) -> None
     assert str(built) == text
 
 
-@pytest.mark.parametrize(
+@each_case(
     "use",
     [
         lambda: us and mbox.x,

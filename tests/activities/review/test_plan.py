@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.activities import HERO, SETTINGS, write_files
+from support.cases import each_case
 from support.cli import json_output, run, text_output, write_artifact
 from targetry import samples, testing
 from targetry.activities.review.plan import Movement, plan
@@ -65,8 +66,8 @@ def test_visitors_who_enter_and_leave_are_counted() -> None:
     assert change.moved == Movement(7500, 0, 0, 2500, {})
 
 
-@pytest.mark.parametrize(
-    ("changes", "line"),
+@each_case(
+    "changes, line",
     [
         ({"meta__activity_name": "Other"}, '~ name  "Checkout flags" → "Other"'),
         ({"consequence__options__0__content__steps": 4}, "steps: 3 → 4"),
@@ -108,10 +109,8 @@ def test_changed_order_at_a_location_is_described() -> None:
     assert "~ order at mbox hero  Hero: autumn sale, Black Friday" in plan_text(plan(before, after))
 
 
-@pytest.mark.parametrize("value", [None, 1, "x", [1], {"a": 1}], ids=str)
-@pytest.mark.parametrize(
-    "path", ["consequence", "condition", "propertyTokens", "meta", "consequence__options"]
-)
+@each_case("value", [None, 1, "x", [1], {"a": 1}], ids=str)
+@each_case("path", ["consequence", "condition", "propertyTokens", "meta", "consequence__options"])
 def test_rules_of_any_shape_are_compared(path: str, value: Any) -> None:
     assert plan_text(plan(samples.shop(), changed(**{path: value})))
     assert plan_markdown(plan(changed(**{path: value}), samples.shop()))

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from batch.tables import CLIENT
+from support.cases import each_case
 from support.device import NOW_MS, mboxes_of, rule, window
 from targetry.batch import Decider
 from targetry.device.ruleset import compile_artifact
@@ -106,10 +107,8 @@ def test_distinct_urls_are_parsed_once_for_each_path() -> None:
 NUMBERS = [-1.5, -0.0, 0.0, 5e-324, 1.0, 2.0, 2.5, 3.0, 1e300, None]
 
 
-@pytest.mark.parametrize("operator", ["<", "<=", ">", ">=", "==", "!=", "===", "!=="])
-@pytest.mark.parametrize(
-    "operands", [[1, {"var": "mbox.n"}], [{"var": "mbox.n"}, 2.5], [0, {"var": "mbox.n"}, 2]]
-)
+@each_case("operator", ["<", "<=", ">", ">=", "==", "!=", "===", "!=="])
+@each_case("operands", [[1, {"var": "mbox.n"}], [{"var": "mbox.n"}, 2.5], [0, {"var": "mbox.n"}, 2]])
 def test_number_of_each_row_gets_the_answer_of_the_scalar_engine(operator: str, operands: Any) -> None:
     both({operator: operands}, table(len(NUMBERS), mbox__n=NUMBERS))
     integers = [1, 2, 3, 0, -(2**62), 2**62, None]

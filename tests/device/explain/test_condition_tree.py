@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from support.cases import each_case
 from support.device import facts
 from support.examples import examples
 from support.slow import slow
@@ -182,7 +183,7 @@ def test_upper_parts_are_shown_and_others_counted_when_nodes_are_used_up() -> No
     assert [operand.more for operand in node.operands] == [0, 0, 0, 8, 100, 100, 100]
 
 
-@pytest.mark.parametrize("nodes", [-1, 0, 1, 2, 50, 1_000])
+@each_case("nodes", [-1, 0, 1, 2, 50, 1_000])
 def test_condition_has_no_more_nodes_than_the_budget(nodes: int) -> None:
     budget = ExplainBudget(stopped, nodes=nodes)
     node = tree_within(budget, wide(200), n=7)
@@ -192,7 +193,7 @@ def test_condition_has_no_more_nodes_than_the_budget(nodes: int) -> None:
     assert budget.nodes_left >= min(nodes - 1, -1)
 
 
-@pytest.mark.parametrize("readings", [1, 2, 5, 50])
+@each_case("readings", [1, 2, 5, 50])
 def test_condition_is_cut_when_the_time_is_used_up(readings: int) -> None:
     budget = ExplainBudget(itertools.count().__next__, seconds=readings)
     node = tree_within(budget, wide(200), n=7)

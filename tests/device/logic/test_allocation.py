@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.device.logic.allocation import allocation, bucket
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -58,13 +59,13 @@ VECTORS = {
 }
 
 
-@pytest.mark.parametrize("text", VECTORS, ids=ascii)
+@each_case("text", VECTORS, ids=ascii)
 def test_reference_of_these_tests_agrees_with_the_recorded_hashes(text):
     assert reference_hash(text) == VECTORS[text]
 
 
-@pytest.mark.parametrize(
-    ("activity_id", "expected"),
+@each_case(
+    "activity_id, expected",
     [(125873, 48.44), (125871, 87.67), (125880, 75.8), (125883, 17.9), (125884, 56.76), (125897, 28.93)],
 )
 def test_agrees_with_the_recorded_allocations(activity_id, expected):
@@ -79,7 +80,7 @@ def test_bucket_is_the_hash_of_the_joined_ids(client, activity_id, visitor):
     assert bucket(client, activity_id, visitor) == expected
 
 
-@pytest.mark.parametrize("visitor", ["\U0001f600", "a\U0001d4b3", "\ud83d", "\x00", ""], ids=ascii)
+@each_case("visitor", ["\U0001f600", "a\U0001d4b3", "\ud83d", "\x00", ""], ids=ascii)
 def test_ids_beyond_plain_text_are_hashed_by_their_code_units(visitor):
     assert bucket("c", 1, visitor) == abs(reference_hash(f"c.1.{visitor}.0")) % 10_000
 

@@ -388,7 +388,7 @@ def test_interpreter_and_the_compiled_truth_agree_on_every_case(tree: Any) -> No
     assert bool(compile_logic(tree).evaluate(of, ALLOCATION)) is logic_interpreter.truthy(expected)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "operator", ["var", "!", "!!", "+", "-", "cat", "log", "merge", "missing", "max", "if", "and", "or"]
 )
 def test_single_operand_counts_as_a_list(operator: str) -> None:
@@ -595,7 +595,7 @@ UNEQUAL_PARTS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), UNEQUAL_PARTS, ids=str)
+@each_case("one, other", UNEQUAL_PARTS)
 def test_equal_looking_objects_and_lists_are_not_equal(one: Any, other: Any) -> None:
     of = facts({"list": [1], "twin": [1]}, geo=PLACE)
     for operator in ("==", "==="):
@@ -680,7 +680,7 @@ def test_facts_that_are_always_texts_are_compared_as_such(path: str) -> None:
         assert bool(compile_logic(tree).evaluate(of, None)) is ("and" not in tree or text != "")
 
 
-@pytest.mark.parametrize("path", ["current_timestamp", "current_day", "user.browserVersion", "allocation"])
+@each_case("path", ["current_timestamp", "current_day", "user.browserVersion", "allocation"])
 def test_facts_that_are_always_numbers_are_compared_as_such(path: str) -> None:
     of = facts()
     number = logic_interpreter.apply(var(path), of.as_dict(48.44))
@@ -821,7 +821,7 @@ def test_results_equal_another_library_for_plain_json_logic(tree: Any) -> None:
 # ── bounds ───
 
 
-@pytest.mark.parametrize(
+@each_case(
     "tree",
     [
         {"unknown": 1},
@@ -842,9 +842,7 @@ def test_operator_after_a_constant_path_is_not_evaluated(position: int) -> None:
         compile_logic({"var": ["mbox.t", *[1] * (position - 1), {"guess": []}]})
 
 
-@pytest.mark.parametrize(
-    "name", ["constant", "literal", "list", "path", "add", "truthy", "walk", "eval", "__import__"]
-)
+@each_case("name", ["constant", "literal", "list", "path", "add", "truthy", "walk", "eval", "__import__"])
 def test_internal_shape_names_are_no_operators(name: str) -> None:
     with pytest.raises(LogicError, match="unknown operator"):
         compile_logic({name: ["mbox.t"]})
@@ -857,7 +855,7 @@ def nested(depth: int, operator: str = "!", leaf: Any = True) -> Any:
     return tree
 
 
-@pytest.mark.parametrize("operator", ["!", "and", "or", "if", "?:", "cat", "merge", "log"])
+@each_case("operator", ["!", "and", "or", "if", "?:", "cat", "merge", "log"])
 def test_condition_is_limited_in_depth(operator: str) -> None:
     deepest = nested(MAX_DEPTH, operator, "a")
     assert plain(value_of(deepest)) == plain(logic_interpreter.apply(deepest, None))
@@ -993,7 +991,7 @@ LAZY: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("tree", "value"), LAZY, ids=str)
+@each_case("tree, value", LAZY)
 def test_operands_after_the_deciding_one_are_not_evaluated(tree: Any, value: Any) -> None:
     assert plain(logic_interpreter.apply(tree, facts(DATA).as_dict(None))) == plain(value)
     assert plain(value_of(tree)) == plain(value)
@@ -1069,7 +1067,7 @@ COSTS: list[tuple[Any, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("tree", "steps"), COSTS, ids=name_of)
+@each_case("tree, steps", COSTS)
 def test_loops_and_long_values_count_steps(tree: Any, steps: int) -> None:
     of = Counted(facts(DATA).request, MboxRequest(name="hero", parameters=DATA), "hero")
     value_of(tree, of)
@@ -1174,7 +1172,7 @@ def test_path_reaches_data_only(path: str) -> None:
     assert value_of({"missing": [path]}, of) == [path]
 
 
-@pytest.mark.parametrize("key", ["mbox", "__class__", "page.url", "get", "\ud800", "", "a.b.c"])
+@each_case("key", ["mbox", "__class__", "page.url", "get", "\ud800", "", "a.b.c"])
 def test_parameter_can_have_any_name(key: str) -> None:
     of = facts({key: "poison"})
     found = value_of({"var": "mbox"}, of)
@@ -1244,8 +1242,8 @@ def test_two_conditions_of_one_shape_share_their_code_but_not_their_literals() -
     assert (bool(first(of, None)), bool(second(of, None))) == (True, False)
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
+@each_case(
+    "one, other",
     [
         (1, True),
         (0, False),

@@ -94,7 +94,7 @@ CLOCKS = [
 ]
 
 
-@pytest.mark.parametrize(("now_ms", "time", "day"), CLOCKS)
+@each_case("now_ms, time, day", CLOCKS)
 def test_time_and_day_are_of_the_clock_in_utc(now_ms: int, time: str, day: int) -> None:
     context = facts(now_ms=now_ms).as_dict(None)
     assert (context["current_timestamp"], context["current_time"], context["current_day"]) == (
@@ -115,8 +115,8 @@ def test_time_and_day_agree_with_the_calendar(now_ms: int) -> None:
 HINTS = ClientHints(platform="Windows", browser_ua_with_full_version='"Microsoft Edge";v="117.0.1"')
 
 
-@pytest.mark.parametrize(
-    ("context", "user"),
+@each_case(
+    "context, user",
     [
         (Context(user_agent=SAFARI), ("safari", "mac", 13)),
         (Context(user_agent=SAFARI, client_hints=ClientHints()), ("safari", "mac", 13)),
@@ -156,7 +156,7 @@ ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize(("of_context", "own", "page", "referring"), ADDRESSES)
+@each_case("of_context, own, page, referring", ADDRESSES)
 def test_address_of_the_location_takes_precedence_over_the_context(
     of_context: Address | None, own: Address | None, page: str, referring: str
 ) -> None:
@@ -167,8 +167,8 @@ def test_address_of_the_location_takes_precedence_over_the_context(
 # ── geo ───
 
 
-@pytest.mark.parametrize(
-    ("geo", "named"),
+@each_case(
+    "geo, named",
     [
         (None, {}),
         (Geo(), {}),
@@ -285,8 +285,8 @@ def spoil(tree: dict[str, Any]) -> None:
 CRM = [CustomerId(id="crm", integration_code="x", authenticated_state="authenticated")]
 
 
-@pytest.mark.parametrize(
-    ("visitor_id", "visitor"),
+@each_case(
+    "visitor_id, visitor",
     [
         (None, ""),
         (VisitorId(), ""),

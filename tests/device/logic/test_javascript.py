@@ -6,7 +6,6 @@ import math
 import struct
 from typing import Any
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -491,15 +490,13 @@ def test_substring_is_cut_in_utf_16_units(text: str, start: int, length: int | N
     assert javascript.substring(text, start, length) == part
 
 
-@pytest.mark.parametrize(
-    ("text", "length"), [("", 0), ("abc", 3), ("ä", 1), ("\U0001f600", 2), ("\ud83d", 1)]
-)
+@each_case("text, length", [("", 0), ("abc", 3), ("ä", 1), ("\U0001f600", 2), ("\ud83d", 1)])
 def test_length_of_a_text_is_counted_in_utf_16_units(text: str, length: int) -> None:
     assert javascript.text_length(text) == length
 
 
-@pytest.mark.parametrize(
-    ("value", "integer"),
+@each_case(
+    "value, integer",
     [
         (2.9, 2),
         (-2.9, -2),
@@ -518,8 +515,8 @@ def test_to_integer_cuts_the_fraction_and_saturates(value: Any, integer: int) ->
     assert javascript.to_integer(value) == integer
 
 
-@pytest.mark.parametrize(
-    ("text", "well_formed"),
+@each_case(
+    "text, well_formed",
     [
         ("", ""),
         ("gold", "gold"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
+from support.cases import each_case
 from support.device import NOW_MS, mboxes_of, rule, window
 from targetry.device.logic.compiler import compile_logic
 from targetry.device.logic.facts import facts_of_values
@@ -39,7 +38,7 @@ READS: dict[str, tuple[Any, set[str] | None]] = {
 }
 
 
-@pytest.mark.parametrize(("condition", "expected"), READS.values(), ids=READS)
+@each_case("condition, expected", READS.values(), ids=READS)
 def test_paths_of_a_condition_are_found(condition: Any, expected: set[str] | None) -> None:
     assert paths_read(condition) == expected
 

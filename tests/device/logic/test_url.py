@@ -225,7 +225,7 @@ def test_address_is_split_into_host_path_query_and_fragment(url):
     assert ".".join(filter(None, (parts.subdomain, parts.domain))) == host
 
 
-@pytest.mark.parametrize("missing", [None, "", 7, b"http://foo.com", ["x"]], ids=repr)
+@each_case("missing", [None, "", 7, b"http://foo.com", ["x"]], ids=repr)
 def test_every_part_of_no_address_is_empty(missing):
     assert set(parse_url(missing).as_dict().values()) == {""}
 
@@ -259,10 +259,8 @@ def test_very_long_address_is_not_cached():
     assert parse_url(url).path == url[14:]
 
 
-@pytest.mark.parametrize(
-    "unit", ["a", "a.", "é", "é.", "@", ":", "[", "]", "#", "?", "/", "//", "\ud800", "xn--."]
-)
-@pytest.mark.parametrize("start", ["", "http://", "http://["])
+@each_case("unit", ["a", "a.", "é", "é.", "@", ":", "[", "]", "#", "?", "/", "//", "\ud800", "xn--."])
+@each_case("start", ["", "http://", "http://["])
 def test_megabyte_of_anything_is_parsed(start, unit):
     url = start + unit * (1_000_000 // len(unit))
 

@@ -223,8 +223,8 @@ def test_brand_without_a_number_keeps_the_version_of_the_user_agent():
     assert parse_user_agent(FIREFOX, brands_full='"Chrome";v=".7"') == UserAgentInfo("chrome", 73, "windows")
 
 
-@pytest.mark.parametrize(
-    ("full", "major", "version"),
+@each_case(
+    "full, major, version",
     [
         ('"Chrome";v="119.0"', '"Chrome";v="120"', 119),
         ("", '"Chrome";v="120"', 120),
@@ -237,8 +237,8 @@ def test_full_versions_take_precedence_over_major_versions(full, major, version)
     assert parse_user_agent(FIREFOX, None, full, major).version == version
 
 
-@pytest.mark.parametrize(
-    ("hint", "platform"),
+@each_case(
+    "hint, platform",
     [
         ("Windows", "windows"),
         ("macOS", "mac"),
@@ -286,8 +286,8 @@ def test_only_the_start_of_a_long_user_agent_is_read():
     assert parse_user_agent("x" * 33_000 + "Chrome/80").version == -1
 
 
-@pytest.mark.parametrize("unit", HOSTILE, ids=ascii)
-@pytest.mark.parametrize("start", ["", "Version/1 safari ", "Trident x", "Chrome/", "Firefox/", "Android "])
+@each_case("unit", HOSTILE, ids=ascii)
+@each_case("start", ["", "Version/1 safari ", "Trident x", "Chrome/", "Firefox/", "Android "])
 def test_hostile_text_is_read_to_its_end(start, unit):
     text = start + unit * (100_000 // len(unit))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from support.edge import HERO, NOW_MS, QUERY, WEB, ask
 from targetry.ledger.event import LedgerEvent, validate_events
 
@@ -54,7 +55,7 @@ def test_display_belongs_to_the_experience_of_its_token() -> None:
     assert (event.location, event.token, event.timestamp_ms) == ("hero", token, 5)
 
 
-@pytest.mark.parametrize("visitor", [f"visitor-{n}" for n in range(8)])
+@each_case("visitor", [f"visitor-{n}" for n in range(8)])
 def test_click_belongs_to_the_experience_of_the_visitor(visitor: str) -> None:
     request = {"context": WEB, "id": {"tntId": visitor}, "execute": {"mboxes": [{"name": "hero"}]}}
     (impression,) = events(request)
@@ -74,8 +75,8 @@ def test_notification_without_tokens_is_a_visit() -> None:
     assert (event.kind, event.location, event.token) == ("display", "cart", "")
 
 
-@pytest.mark.parametrize(
-    ("first", "again"),
+@each_case(
+    "first, again",
     [
         ({**HERO, "requestId": "r"}, {**HERO, "requestId": "r"}),
         ({**HERO, "requestId": "r1", "impressionId": "i"}, {**HERO, "requestId": "r2", "impressionId": "i"}),
@@ -89,8 +90,8 @@ def test_repeated_request_has_the_same_event_ids(first: dict[str, Any], again: d
     assert [one.id for one in events(first)] == [one.id for one in events(again)]
 
 
-@pytest.mark.parametrize(
-    ("one", "another"),
+@each_case(
+    "one, another",
     [
         ({**HERO, "requestId": "r1"}, {**HERO, "requestId": "r2"}),
         (notified(id="n1"), notified(id="n2")),

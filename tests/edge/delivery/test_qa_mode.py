@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from support.edge import HERO, WEB, ask, experience, opened_requests, response_to, shop_registry, web_client
 from targetry.samples import shop
 
@@ -37,7 +38,7 @@ def test_preview_index_selects_an_experience_for_any_allocation(index: int) -> N
     assert hero(chosen(2, index), id={"tntId": "another"}) == NAMES[index - 1]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "qa",
     [{}, {"token": "482910"}, chosen(2, 4), chosen(3, 2), chosen(2, None), chosen(None, 2), chosen(2, 2, token="dGhlIHRva2Vu")],
     ids=["nothing", "no index", "no such experience", "no such activity", "no experience", "no activity", "a token of Adobe's"],
@@ -123,7 +124,7 @@ def test_trace_uses_qa_mode() -> None:
     assert [campaign["branchId"] for campaign in trace["campaigns"]] == [1]
 
 
-@pytest.mark.parametrize("ids", [None, 5, ["x"], [True], [{}]])
+@each_case("ids", [None, 5, ["x"], [True], [{}]])
 def test_invalid_audience_ids_of_an_artifact_are_ignored(ids: Any) -> None:
     document = shop()
     for rule in document["rules"]["mboxes"]["hero"]:

@@ -19,8 +19,8 @@ from targetry.models import DeliveryRequest
 NOTIFICATION = {"id": "n", "type": "display", "timestamp": 1}
 
 
-@pytest.mark.parametrize(
-    ("query", "message"),
+@each_case(
+    "query, message",
     [
         ("", "query: imsOrgId or client is required"),
         ("sessionId=1", "query: imsOrgId or client is required"),
@@ -37,7 +37,6 @@ NOTIFICATION = {"id": "n", "type": "display", "timestamp": 1}
         ),
         ("a=1&" * 101, "query: has more than 100 fields"),
     ],
-    ids=lambda value: str(value)[:30],
 )
 def test_invalid_query_is_rejected_with_the_field(query: str, message: str) -> None:
     assert response_to(HERO, query) == {"status": 400, "message": message}
@@ -148,7 +147,7 @@ def test_invalid_request_is_rejected_with_the_path(request_: Any, message: str) 
     assert answer["message"].startswith(message)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b"",
@@ -180,7 +179,7 @@ def test_mboxes_without_an_index_get_their_position() -> None:
     assert [mbox["index"] for mbox in response_to(request)["execute"]["mboxes"]] == [0, 7, 2]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "request_",
     [
         {**HERO, "trace": {}},

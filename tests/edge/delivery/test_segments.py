@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from support.cases import each_case
 from targetry.edge.delivery.segments import MAX_VALUES, OTHER, SegmentReader
 from targetry.errors import OptionError
 from targetry.ledger.event import MAX_FACT_LENGTH
@@ -42,12 +43,12 @@ READ = {
 }
 
 
-@pytest.mark.parametrize(("name", "context", "expected"), READ.values(), ids=READ)
+@each_case("name, context, expected", READ.values(), ids=READ)
 def test_fact_is_read_from_the_request(name: str, context: dict[str, Any], expected: str) -> None:
     assert SegmentReader([name]).facts(request(**context)) == {name: expected}
 
 
-@pytest.mark.parametrize("name", ["device", "country", "mbox.plan", "profile.plan"])
+@each_case("name", ["device", "country", "mbox.plan", "profile.plan"])
 def test_fact_that_is_unknown_is_left_out(name: str) -> None:
     assert SegmentReader([name]).facts(request()) is None
 
@@ -66,7 +67,7 @@ def test_values_beyond_the_first_are_counted_as_other() -> None:
     assert reader.facts(request({"plan": "7"})) == {"mbox.plan": "7"}
 
 
-@pytest.mark.parametrize("name", ["age", "mbox.", "mbox.a b", "profile", ""])
+@each_case("name", ["age", "mbox.", "mbox.a b", "profile", ""])
 def test_name_that_is_no_fact_is_an_option_error(name: str) -> None:
     with pytest.raises(
         OptionError, match=r"segments\[1\]: must be browser, .* or profile\.<parameter>, not "

@@ -204,7 +204,7 @@ def test_scalar_is_coerced_to_the_type_of_its_field(given_: dict[str, Any], expe
     assert {name: getattr(order, name) for name in expected} == expected
 
 
-@pytest.mark.parametrize(
+@each_case(
     "time", [1_795_800_000_000, "2026-11-27T18:40:00Z", "2026-11-27 18:40:00+00:00", "2026-11-27T19:40+01:00"]
 )
 def test_time_is_read_in_its_usual_forms(time: Any) -> None:
@@ -381,7 +381,7 @@ BRANDS = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "given_",
     [
         CHROME,
@@ -401,14 +401,12 @@ def test_brands_are_read_in_every_published_form(given_: Any) -> None:
     assert brand_list(given_) == CHROME
 
 
-@pytest.mark.parametrize(
-    "given_", ["Chrome 119", "[", "[1]", '["Chrome"]', "{}", [1], {"a": 1}, 119, True, '"Chrome"']
-)
+@each_case("given_", ["Chrome 119", "[", "[1]", '["Chrome"]', "{}", [1], {"a": 1}, 119, True, '"Chrome"'])
 def test_brands_in_an_unknown_form_are_ignored(given_: Any) -> None:
     assert brand_list(given_) is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "hints",
     [
         {"mobile": True, "platform": "Windows", "browserUAWithMajorVersion": CHROME},

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from support.cases import each_case
 from support.edge import HERO, QUERY
 from support.edge_process import address, process
 from support.edge_sockets import OpenEdge, open_edge, statuses
@@ -309,8 +310,8 @@ def test_delivery_request_with_two_hosts_writes_nothing() -> None:
     assert ledger.events == []
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "edge.internal"])
-@pytest.mark.parametrize("local", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+@each_case("host", ["0.0.0.0", "::", "192.0.2.1", "edge.internal"])
+@each_case("local", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 def test_remote_edge_guards_operator_paths_on_loopback(host: str, local: str) -> None:
     policy = AccessPolicy(host=host)
     for name in ("evil.example", "evil.example:8080"):
@@ -333,7 +334,7 @@ def test_edge_accepts_its_configured_host() -> None:
     assert not policy.allows_host("other.internal:80", ("127.0.0.1", 80), is_public=False)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "origin", ["shop.example", "https://", "https://shop.example/", "https://a@b", "null", "", "https://a:x"]
 )
 def test_invalid_allowed_origin_raises(origin: str) -> None:
@@ -341,8 +342,8 @@ def test_invalid_allowed_origin_raises(origin: str) -> None:
         check(EdgeOptions(allow_origins=[origin]))
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@each_case(
+    "text, expected",
     [
         ("HTTPS://Shop.Example.:443", "https://shop.example"),
         ("http://shop.example:443", "http://shop.example:443"),
@@ -355,8 +356,8 @@ def test_origin_is_compared_in_one_form(text: str, expected: str | None) -> None
     assert normalized_origin(text) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@each_case(
+    "text, expected",
     [
         ("a:1", ("a", 1)),
         ("[::1]:1", ("::1", 1)),

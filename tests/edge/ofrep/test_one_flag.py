@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from support.device import rule, window
 from support.edge import web_client
 from support.ofrep import GOLD, ONE, SOMEONE, evaluate, flags, post
@@ -26,8 +27,8 @@ def contents(context: Any) -> bytes:
     return json.dumps({"context": context}).encode()
 
 
-@pytest.mark.parametrize(
-    ("key", "context", "reason", "variant", "value"),
+@each_case(
+    "key, context, reason, variant, value",
     [
         ("static:on", {}, "STATIC", "Experience 0", True),
         ("static:steps", {}, "STATIC", "Experience 0", 3),
@@ -69,8 +70,8 @@ def test_integers_and_floats_stay_apart(key: str, text: bytes) -> None:
     assert text in evaluate(CLIENT, key).content
 
 
-@pytest.mark.parametrize(
-    ("key", "details"),
+@each_case(
+    "key, details",
     [
         ("nowhere", "mbox 'nowhere' is not decided on device"),
         ("away", "mbox 'away' is not decided on device"),
@@ -83,7 +84,6 @@ def test_integers_and_floats_stay_apart(key: str, text: bytes) -> None:
         ("x" * 10_000, None),
         ("a/b/ofrep/v1/events", None),
     ],
-    ids=lambda value: value[:12] if isinstance(value, str) else "",
 )
 def test_unknown_flag_is_404(key: str, details: str | None) -> None:
     answer = evaluate(CLIENT, key, {"plan": "gold"})
@@ -96,8 +96,8 @@ def nested(levels: int) -> bytes:
     return b'{"context":' + b'{"a":' * levels + b"1" + b"}" * (levels + 1)
 
 
-@pytest.mark.parametrize(
-    ("body", "code", "details"),
+@each_case(
+    "body, code, details",
     [
         (b"", "PARSE_ERROR", "the body is not a JSON object: Input data was truncated"),
         (b"{", "PARSE_ERROR", "the body is not a JSON object: Input data was truncated"),
@@ -132,9 +132,8 @@ def nested(levels: int) -> bytes:
         (contents({"targetingKey": ""}), "TARGETING_KEY_MISSING", None),
         (contents({"customerIds": {"crm": "1"}}), "TARGETING_KEY_MISSING", None),
     ],
-    ids=lambda value: value[:24].decode("latin-1") if isinstance(value, bytes) else "",
 )
-@pytest.mark.parametrize("path", [ONE + "split"])
+@each_case("path", [ONE + "split"])
 def test_bad_request_is_400_with_the_reason(path: str, body: bytes, code: str, details: str | None) -> None:
     answer = CLIENT.post(path, content=body)
     document = answer.json()
@@ -142,8 +141,8 @@ def test_bad_request_is_400_with_the_reason(path: str, body: bytes, code: str, d
     assert details in (None, document["errorDetails"])
 
 
-@pytest.mark.parametrize(
-    ("content", "headers", "status"),
+@each_case(
+    "content, headers, status",
     [
         (b"x" * 1_000_001, {}, 413),
         (b'{"context":{"a":[' + b"1," * 30_001 + b"1]}}", {}, 413),
@@ -165,7 +164,7 @@ def test_body_that_is_no_gzip_is_a_general_error() -> None:
     assert (answer.status_code, answer.json()["errorCode"]) == (400, "GENERAL")
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"])
+@each_case("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"])
 def test_other_method_is_405(method: str) -> None:
     answer = CLIENT.request(method, ONE + "gold")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from starlette.testclient import TestClient
 
+from support.cases import each_case
 from support.device import CLIENT, artifact, rule
 from support.edge import web_client
 from support.ofrep import ALL, ONE, SOMEONE, evaluate, flags, post
@@ -32,7 +33,7 @@ def test_edge_without_ofrep_has_none_of_its_routes(path: str) -> None:
 WITH_TOKENS = web_client(artifact=flags(), ofrep=ofrep_settings(tokens=["first", "second"]))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "headers",
     [
         {"authorization": "Bearer first"},
@@ -41,12 +42,12 @@ WITH_TOKENS = web_client(artifact=flags(), ofrep=ofrep_settings(tokens=["first",
         {"authorization": "Basic x", "x-api-key": "first"},
     ],
 )
-@pytest.mark.parametrize("path", [ONE + "static:on", ALL])
+@each_case("path", [ONE + "static:on", ALL])
 def test_token_admits(headers: dict[str, str], path: str) -> None:
     assert post(WITH_TOKENS, path, headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize(
+@each_case(
     "headers",
     [
         {},
@@ -58,7 +59,7 @@ def test_token_admits(headers: dict[str, str], path: str) -> None:
         {"x-api-key": "firs"},
     ],
 )
-@pytest.mark.parametrize("path", [ONE + "static:on", ALL])
+@each_case("path", [ONE + "static:on", ALL])
 def test_wrong_token_is_401(headers: dict[str, str], path: str) -> None:
     answer = post(WITH_TOKENS, path, headers=headers)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -118,8 +119,8 @@ def test_flags_of_an_artifact_whose_file_was_rejected_are_stale(tmp_path: Path) 
     assert (document["reason"], document["metadata"]["reason"]) == ("STALE", "SPLIT")
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
+@each_case(
+    "option, value",
     [
         ("ofrep_tokens", [""]),
         ("ofrep_tokens", ["a b"]),
@@ -169,8 +170,8 @@ SEVERAL = TestClient(
 )
 
 
-@pytest.mark.parametrize(
-    ("prefix", "who"),
+@each_case(
+    "prefix, who",
     [
         ("/acme", "acme production"),
         ("/acme/staging", "acme staging"),

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import pytest
 from starlette.testclient import TestClient
 
+from support.cases import each_case
 from support.edge import HERO, QUERY, WEB, web_client
 from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.delivery.request_parsing import parse_body
@@ -146,8 +147,8 @@ def test_other_sites_can_link_to_the_page_and_not_read_it() -> None:
         assert client.get(ASKED, headers={**follow, **change}).status_code == 403
 
 
-@pytest.mark.parametrize(
-    ("fields", "part"),
+@each_case(
+    "fields, part",
     [
         ({"mbox": "a\nb"}, {"execute": {"mboxes": [{"index": 0, "name": "a"}, {"index": 1, "name": "b"}]}}),
         ({"page_load": "1"}, {"execute": {"pageLoad": {}}}),
@@ -165,7 +166,6 @@ def test_other_sites_can_link_to_the_page_and_not_read_it() -> None:
         ({"more": '{"context": {"channel": "mobile"}}'}, {"context": {"channel": "mobile"}}),
         ({"more": '{"execute": {"mboxes": [{"name": "a"}]}}', "mbox": "b"}, {"execute": {"mboxes": [{"name": "a"}, {"index": 1, "name": "b"}]}}),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )  # fmt: skip
 def test_each_field_of_the_form_acts(fields: dict[str, str], part: dict[str, Any]) -> None:
     document = AskForm.read(fields.items()).document(EXPERIENCES)
@@ -218,7 +218,7 @@ REQUESTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+@each_case("request_", REQUESTS.values(), ids=REQUESTS)
 def test_form_of_a_request_asks_the_same(request_: dict[str, Any]) -> None:
     request = parse_body(json.dumps(request_).encode()).request
     form = AskForm.of(request, "acme")

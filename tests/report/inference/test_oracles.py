@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from report.oracles import visitors as given
+from support.cases import each_case
 from targetry.report.inference.confidence_sequence import ConfidenceSequence
 from targetry.report.inference.cuped import adjusted_estimates
 from targetry.report.inference.estimates import (
@@ -68,7 +69,7 @@ def estimates() -> dict[str, tuple[Estimate, Estimate]]:
 ESTIMATES = estimates()
 
 
-@pytest.mark.parametrize("name", GBSTATS)
+@each_case("name", GBSTATS)
 def test_figures_for_every_look_equal_those_of_gbstats(name: str) -> None:
     control, other = ESTIMATES[name]
     expected = GBSTATS[name]["every look"]
@@ -81,7 +82,7 @@ def test_figures_for_every_look_equal_those_of_gbstats(name: str) -> None:
     assert z == pytest.approx(GBSTATS[name]["one look"]["z"], rel=EXACT)
 
 
-@pytest.mark.parametrize("name", [name for name in TEA_TASTING if name != "split"])
+@each_case("name", [name for name in TEA_TASTING if name != "split"])
 def test_figures_for_one_look_equal_those_of_tea_tasting(name: str) -> None:
     control, other = ESTIMATES[name]
     expected = TEA_TASTING[name]

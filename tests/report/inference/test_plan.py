@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from support.cases import each_case
 from targetry.errors import OptionError
 from targetry.ledger.sums import Cohort
 from targetry.report.comparison import compare
@@ -46,7 +47,7 @@ CHANGES: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 
-@pytest.mark.parametrize(("changes", "sign"), CHANGES.values(), ids=CHANGES)
+@each_case("changes, sign", CHANGES.values(), ids=CHANGES)
 def test_each_option_changes_the_visitors(changes: dict[str, Any], sign: int) -> None:
     changed = make_plan(msgspec.structs.replace(RATE, **changes)).visitors
     assert (changed - make_plan(RATE).visitors) * sign > 0
@@ -89,7 +90,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("changes", "message"), WRONG.values(), ids=WRONG)
+@each_case("changes, message", WRONG.values(), ids=WRONG)
 def test_wrong_value_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError) as caught:
         PlanOptions(**{"baseline": RATE.baseline, "lift": 0.1, **changes})

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.examples import examples
 from targetry.report.inference.confidence_sequence import ConfidenceSequence
 from targetry.report.inference.estimates import Estimate, rate_estimate
@@ -32,8 +33,8 @@ def rate(conversions: int, visitors: int) -> Estimate:
 CONTROL, OTHER = rate(500, 10_000), rate(575, 10_000)
 
 
-@pytest.mark.parametrize(
-    ("part", "multiplier"),
+@each_case(
+    "part, multiplier",
     [(0.1, 3.8551), (0.25, 3.2643), (0.5, 3.0836), (1, 3.0352), (2, 3.0615), (5, 3.1530)],
 )
 def test_width_depends_on_the_part_of_the_plan(part: float, multiplier: float) -> None:
@@ -42,8 +43,8 @@ def test_width_depends_on_the_part_of_the_plan(part: float, multiplier: float) -
         assert made == pytest.approx(multiplier, abs=5e-5)
 
 
-@pytest.mark.parametrize(
-    ("visitors", "half"),
+@each_case(
+    "visitors, half",
     [
         (100, 0.908437943731058),
         (1_000, 0.121907531463415),
@@ -101,8 +102,8 @@ def test_lift_for_one_look_equals_scipy() -> None:
 
 
 # conversions, visitors → Wilson's interval, by statsmodels
-@pytest.mark.parametrize(
-    ("conversions", "visitors", "low", "high"),
+@each_case(
+    "conversions, visitors, low, high",
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_rate_interval_equals_statsmodels(conversions: int, visitors: int, low: float, high: float) -> None:

@@ -7,6 +7,7 @@ from random import Random
 import msgspec
 import pytest
 
+from support.cases import each_case
 from support.ledger import ACTIVITY, event
 from targetry.errors import OptionError
 from targetry.ledger.event import LedgerEvent
@@ -61,7 +62,7 @@ BEFORE = {
 }
 
 
-@pytest.mark.parametrize(("events", "expected"), BEFORE.values(), ids=BEFORE)
+@each_case("events, expected", BEFORE.values(), ids=BEFORE)
 def test_history_is_what_the_visitor_did_before(
     events: list[LedgerEvent], expected: tuple[bool, bool, int, float]
 ) -> None:
@@ -192,7 +193,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("options", "message"), MISTAKES.values(), ids=MISTAKES)
+@each_case("options, message", MISTAKES.values(), ids=MISTAKES)
 def test_mistake_in_an_option_is_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError) as caught:
         ReportOptions(**options)  # type: ignore[arg-type]

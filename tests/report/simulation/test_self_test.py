@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from support.cases import each_case
 from targetry.ledger.sums import Cohort
 from targetry.report.comparison import compare
 from targetry.report.looks import Method, cumulate
@@ -28,7 +29,7 @@ STATES = {
 }
 
 
-@pytest.mark.parametrize(("wrong", "runs", "limit", "state"), STATES.values(), ids=STATES)
+@each_case("wrong, runs, limit, state", STATES.values(), ids=STATES)
 def test_error_rate_is_compared_with_its_limit(wrong: int, runs: int, limit: float, state: str) -> None:
     assert error_rate("one", 5, wrong, runs, limit).state == state
 
@@ -60,8 +61,8 @@ def test_sums_of_a_group_add_up_over_the_looks() -> None:
     assert made == [Cohort(5, 2, 2, 3, 5, 8, 34, 13), Cohort(9, 3, 3, 4, 6, 10, 38, 15)]
 
 
-@pytest.mark.parametrize("fixed", [False, True], ids=["every look", "one look"])
-@pytest.mark.parametrize("metric", METRIC_NAMES)
+@each_case("fixed", [False, True], ids=["every look", "one look"])
+@each_case("metric", METRIC_NAMES)
 def test_simulated_p_value_is_that_of_the_report(metric: str, fixed: bool) -> None:
     random = np.random.default_rng(2)
     rates = (0.1, 0.13, 0.11)
