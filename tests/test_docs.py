@@ -16,15 +16,14 @@ from types import ModuleType
 from typing import get_args
 
 import pytest
-import typer
 from typer.core import TyperGroup
 
-from support.cli import run, write_artifact
+from support.cases import each_case
+from support.cli import COMMAND, run, write_artifact
 from support.python_process import environment
 from support.snippets import run_snippets, snippets
 from targetry import events, samples
 from targetry.activities.expressions import forms
-from targetry.cli.app import app
 from targetry.delivery import cookies
 from targetry.device.logic import compiler
 from targetry.edge.observability.metric_info import ROUTES
@@ -211,10 +210,10 @@ def arguments_of(line: str) -> list[str]:
     return list(itertools.takewhile(lambda word: word not in {">", "|", "&"}, words))
 
 
-@pytest.mark.parametrize(("page", "line"), commands())
+@each_case("page, line", commands())
 def test_command_of_a_page_has_options_that_exist(page: str, line: str) -> None:
     arguments = arguments_of(line)
-    command = typer.main.get_command(app)
+    command = COMMAND
     while isinstance(command, TyperGroup):
         command = command.commands[arguments.pop(0)]
     command.make_context(command.name, arguments)  # raises for an option that does not exist

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from typer.testing import Result
+from click.testing import Result
 
 from support.cli import run
 from targetry.cli.decide import open_client, read_source

@@ -1,23 +1,20 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
+from support import cli
 from support.ledger import event, first_format, outcome
-from targetry.cli.app import app
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
 
 DAY_MS = 86_400_000
 
-
-def run(*arguments: str | Path, **environment: str) -> Result:
-    env = {"COLUMNS": "200", "NO_COLOR": "1", **environment}
-    return CliRunner(env=env).invoke(app, list(map(str, arguments)))
+run = partial(cli.run, width=200)
 
 
 def ids(folder: Path) -> list[str]:

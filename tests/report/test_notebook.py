@@ -8,10 +8,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from typer.testing import CliRunner
 
+from support.cli import run
 from support.ledger import ODD_ROWS, event, insert_row, outcome
-from targetry.cli.app import app
 from targetry.errors import OptionError
 from targetry.ledger.errors import NoLedgerError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription
@@ -73,7 +72,7 @@ def test_report_of_a_folder_has_typed_figures(folder: Path) -> None:
 )
 def test_dictionary_is_the_json_of_the_command(folder: Path, options: ReportOptions) -> None:
     asked = ["--planned", "9000", "--over-time"] if options.over_time else []
-    printed = CliRunner().invoke(app, ["report", "-d", str(folder), "-o", "json", *asked])
+    printed = run("report", "-d", folder, "-o", "json", *asked)
     assert json.loads(printed.stdout) == load(folder, options).to_dict()
 
 

@@ -7,18 +7,24 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from typer.testing import CliRunner, Result
+import typer.main
+from click.testing import CliRunner, Result
 
 from targetry.cli.app import app
 
+# Built once, which takes as long as most commands run.
+COMMAND: Final = typer.main.get_command(app)
 
-def run(*arguments: str | Path, width: int = 100, stdin: bytes | None = None, **environment: str) -> Result:
+
+def run(
+    *arguments: str | Path, width: int = 100, stdin: bytes | None = None, **environment: str | None
+) -> Result:
     """Run `targetry` with its output in a pipe."""
     env = {"COLUMNS": str(width), "NO_COLOR": None, "FORCE_COLOR": None, **environment}
     with _kept_logging():
-        return CliRunner(env=env).invoke(app, [str(argument) for argument in arguments], input=stdin)
+        return CliRunner(env=env).invoke(COMMAND, [str(argument) for argument in arguments], input=stdin)
 
 
 @contextmanager

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from click.testing import Result
 
+from support import cli
 from support.cli import write_artifact
 from support.device import mboxes_of, rule
 from support.ledger import ACTIVITY, outcome
 from targetry import samples
-from targetry.cli.app import app
 from targetry.device.logic.allocation import bucket
 from targetry.ledger.ledger import Ledger
 
@@ -20,8 +20,7 @@ pytest.importorskip("scipy")
 
 
 def run(command: str, *more: str | Path) -> Result:
-    env = {"COLUMNS": "120", "NO_COLOR": "1", "FORCE_COLOR": None}
-    return CliRunner(env=env).invoke(app, [*command.split(), *map(str, more)])
+    return cli.run(*command.split(), *more, width=120)
 
 
 def message_of(result: Result) -> str:

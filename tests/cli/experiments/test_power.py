@@ -6,18 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from click.testing import Result
 
+from support import cli
 from support.ledger import ACTIVITY, event, first_format, outcome
-from targetry.cli.app import app
 from targetry.ledger.ledger import Ledger
 
 pytest.importorskip("scipy")
 
 
 def run(arguments: str, *more: str) -> Result:
-    env = {"COLUMNS": "120", "NO_COLOR": "1", "FORCE_COLOR": None}
-    return CliRunner(env=env).invoke(app, ["power", *arguments.split(), *more])
+    return cli.run("power", *arguments.split(), *more, width=120)
 
 
 def test_visitors_for_a_lift_are_printed() -> None:

@@ -8,28 +8,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import typer
-from typer.testing import CliRunner, Result
+from click.testing import Result
 
+from support import cli
 from support.ledger import ACTIVITY, ODD_ROWS, event, insert_row, outcome
 from support.python_process import environment
 from support.slow import slow
-from targetry.cli.app import app
-from targetry.cli.experiments.report import report
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.ledger import Ledger
 
 pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
-shell = typer.Typer(cls=app.info.cls, add_completion=False, pretty_exceptions_enable=False)
-shell.callback()(lambda: None)
-shell.command()(report)
-
 
 def run(*arguments: str | Path, width: int = 80, **environment: str) -> Result:
-    env = {"COLUMNS": str(width), "NO_COLOR": None, "FORCE_COLOR": None, **environment}
-    return CliRunner(env=env).invoke(shell, ["report", *map(str, arguments)])
+    return cli.run("report", *arguments, width=width, **environment)
 
 
 def text_output(*arguments: str | Path, width: int = 80) -> str:

@@ -8,13 +8,12 @@ from collections import Counter
 from contextlib import ExitStack
 
 import pytest
-from typer.testing import CliRunner
 
+from support.cli import run
 from support.edge_crowd import Crowd
 from support.edge_process import address, post, process, rest_of, shown
 from support.edge_sockets import wait_until
 from support.postgres import postgres_server
-from targetry.cli.app import app
 from targetry.ledger.location import open_reader
 
 
@@ -65,14 +64,12 @@ def test_report_and_power_read_a_ledger_in_postgresql(url: str) -> None:
             hero = {"execute": {"mboxes": [{"index": 0, "name": "hero"}]}}
             visitor = {"id": {"tntId": f"visitor-{number}"}, "context": {"channel": "web"}}
             assert post(here, {**visitor, **hero}) == 200
-    result = CliRunner().invoke(app, ["report", "--ledger", url, "-o", "json"])
+    result = run("report", "--ledger", url, "-o", "json")
     assert result.exit_code == 0, result.output
     made = json.loads(result.stdout)
     assert sum(one["visitors"] for one in made["activities"]) == 4
     (seen,) = [one["id"] for one in made["activities"] if one["visitors"]]
-    planned = CliRunner(env={"COLUMNS": "200"}).invoke(
-        app, ["power", "--ledger", url, "--activity", seen, "--lift", "10%"]
-    )
+    planned = run("power", "--ledger", url, "--activity", seen, "--lift", "10%", width=200)
     assert "has no value above 0 yet" in planned.output
 
 
@@ -88,6 +85,6 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_wrong_options_are_named(arguments: list[str], message: str) -> None:
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["edge", *arguments])
+    result = run("edge", *arguments, width=200)
     assert result.exit_code != 0
     assert message in result.output
