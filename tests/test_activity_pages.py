@@ -15,6 +15,7 @@ import pytest
 
 from support.cli import run, write_artifact
 from support.python_process import environment
+from support.slow import slow
 from support.snippets import ROOT
 from targetry import samples
 
@@ -42,7 +43,7 @@ def run_program(code: str, names: dict[str, Any]) -> str:
     return output.getvalue()
 
 
-@pytest.mark.parametrize("page", ["tutorial/activities.md", "tutorial/experiment.md", "activities.md"])
+@pytest.mark.parametrize("page", ["tutorial/activities.md", *slow("tutorial/experiment.md"), "activities.md"])
 def test_page_works_as_written(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     if page == "activities.md":

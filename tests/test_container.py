@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import yaml
 
 from support.edge_process import address
@@ -119,6 +120,7 @@ def test_cluster_names_options_services_and_files_that_exist() -> None:
     assert f"listen {published.rpartition(':')[2]};" in proxy
 
 
+@pytest.mark.slow
 def test_empty_folder_leaves_the_ledger_to_postgresql() -> None:
     """Start an edge with the cluster's variables; the server cannot be reached."""
     env = environment(

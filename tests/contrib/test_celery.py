@@ -115,8 +115,22 @@ for one in (client, other):
 @pytest.mark.parametrize(
     ("signal", "kind", "argument", "states"),
     [
-        pytest.param("worker_process_shutdown", "async", "client", "closed", id="asynchronous, prefork"),
-        pytest.param("worker_shutdown", "blocking", "client", "closed\nopen\n", id="blocking, other pools"),
+        pytest.param(
+            "worker_process_shutdown",
+            "async",
+            "client",
+            "closed",
+            id="asynchronous, prefork",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "worker_shutdown",
+            "blocking",
+            "client",
+            "closed\nopen\n",
+            id="blocking, other pools",
+            marks=pytest.mark.slow,
+        ),
         # Impressions were sent; decisions are still possible, and later impressions are dropped.
         pytest.param("worker_shutdown", "blocking", "", "finished\n" * 2, id="all clients, other pools"),
     ],

@@ -26,7 +26,7 @@ GUNICORN = "gunicorn shop:app --bind localhost:8000 --workers 2 --preload"
 FASTAPI = pytest.param(("fastapi", commands("fastapi")[1]), id="fastapi uvicorn")
 SERVERS = [
     FASTAPI,
-    pytest.param(("django", commands("django")[1]), id="django gunicorn"),
+    pytest.param(("django", commands("django")[1]), id="django gunicorn", marks=pytest.mark.slow),
     pytest.param(
         ("flask", f"{GUNICORN} --worker-class gevent"), id="flask gunicorn gevent", marks=pytest.mark.slow
     ),
@@ -108,6 +108,7 @@ def test_commands_of_the_readme_show_what_it_says(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
 @pytest.mark.parametrize("server", [FASTAPI], indirect=True)
 def test_browser_has_no_cookie_before_consent_and_one_experience_after(

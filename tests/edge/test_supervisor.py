@@ -88,6 +88,7 @@ def test_two_workers_are_one_edge(tmp_path: Path) -> None:
         assert reader.activities()[0].name == "Hero: autumn sale"
 
 
+@pytest.mark.slow
 def test_acknowledged_events_survive_the_death_of_each_worker(tmp_path: Path) -> None:
     """Kill workers, then the supervisor, whose death ends all.
 
@@ -113,6 +114,7 @@ def test_acknowledged_events_survive_the_death_of_each_worker(tmp_path: Path) ->
     check_ledger(tmp_path, crowd.acknowledged)
 
 
+@pytest.mark.slow
 def test_worker_is_replaced_while_another_one_hangs() -> None:
     with process(**TWO) as running:
         url, log = address(running), Lines(running)

@@ -55,6 +55,7 @@ def test_event_with_a_future_time_expires_by_its_recording(tmp_path: Path) -> No
     assert prune(tmp_path, Retention(keep_days=1), now_ms=day_after).removed == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs processes that share a folder")
 def test_edge_removes_old_events_while_it_records(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:

@@ -55,7 +55,7 @@ UNDERSTOOD = {
 
 def _documents() -> dict[Path, Any]:
     paths = sorted(FOLDER.glob("*/components/*.yaml"))
-    return {path.resolve(): yaml.safe_load(path.read_text()) for path in paths}
+    return {path.resolve(): yaml.load(path.read_text(), yaml.CSafeLoader) for path in paths}
 
 
 DOCUMENTS = _documents()

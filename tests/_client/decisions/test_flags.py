@@ -14,6 +14,7 @@ from e2e.client.any_client import AnyClient, Blocking, Connect, Looped, client_f
 from e2e.client.conftest import reach
 from e2e.client.target import ARTIFACT, DELIVERY, GEO, Target, artifact, rule
 from servers.faulty import HANG, answer, json_answer
+from support.cases import each_case
 from targetry import ClosedError, OptionError, TargetClient
 from targetry._client.decisions.flag_evaluator import details_of, wanted_type
 from targetry.errors import NotReadyError
@@ -356,18 +357,22 @@ def test_parameters_of_visitor_and_context_are_at_most_fifty_together(make: Make
     assert (details.value, details.error_code) == ("d", "INVALID_CONTEXT")
 
 
-@pytest.mark.parametrize(
-    "key", ["hero", "hero:title", "numbers:one", "split:on", "roman", "gone", "", "hero:x"]
-)
-@pytest.mark.parametrize("default", ["", None, 7], ids=repr)
-def test_evaluation_without_a_wait_equals_the_flow(key: str, default: Any) -> None:
+def test_evaluation_without_a_wait_equals_the_flow() -> None:
     """Compare the entry for what has to wait for nothing with the flow."""
     options = {"client": "acme", "organization_id": "o@AdobeOrg", "decisioning_method": "on-device"}
     with TargetClient.create(**options, artifact_payload=FLAGS, polling_interval=0) as client:
         visitor = client.visitor(third_party_id="u1")
-        for given in ((visitor, None), (visitor, {"plan": "gold"}), (None, SOMEONE), (None, {})):
-            arguments = (key, wanted_type(default), *given)
+
+        @each_case("key", ["hero", "hero:title", "numbers:one", "split:on", "roman", "gone", "", "hero:x"])
+        @each_case("default", ["", None, 7])
+        @each_case(
+            "visitor, context", [(visitor, None), (visitor, {"plan": "gold"}), (None, SOMEONE), (None, {})]
+        )
+        def check(key: str, default: Any, visitor: Any, context: Any) -> None:
+            arguments = (key, wanted_type(default), visitor, context)
             now = client._flags.evaluate_now(*arguments)
             assert now is not None
             flowed = drive(client._flags.evaluate(*arguments), pytest.fail)
             assert details_of(now, default) == details_of(flowed, default)
+
+        check()

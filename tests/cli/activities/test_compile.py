@@ -115,6 +115,7 @@ def test_derived_tokens_are_not_for_reports_of_adobe(folder: Path) -> None:
     assert run(*arguments).exit_code == 0
 
 
+@pytest.mark.slow
 def test_two_compilers_write_one_lock(folder: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         runs = [

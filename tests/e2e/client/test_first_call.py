@@ -67,9 +67,9 @@ asyncio.run(main())
     ("kind", "name", "method", "is_secure"),
     [
         ("sync", "get_attributes", "server-side", True),
-        ("sync", "trace", "hybrid", False),
         ("async", "visitor", "server-side", True),
         *slow(
+            ("sync", "trace", "hybrid", False),
             ("sync", "get_offers", "server-side", False),
             ("sync", "send_notifications", "hybrid", False),
             ("async", "get_offers", "server-side", False),

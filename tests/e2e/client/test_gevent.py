@@ -16,7 +16,7 @@ pytestmark = needs_gevent
     [
         ("patched before", "hybrid"),
         *slow(("patched after", "on device"), ("patched after the first use", "hybrid")),
-        ("patched in a child of a client in use", "spool"),
+        *slow(("patched in a child of a client in use", "spool")),
     ],
 )
 def test_greenlets_get_results_and_reports_are_sent(order: str, client: str, target: Target) -> None:

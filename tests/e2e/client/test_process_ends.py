@@ -12,7 +12,6 @@ from e2e.client.ends import BUSY_ENDS, END_S, seconds_to_end, session_of
 from e2e.client.scripts import Run
 from e2e.client.target import DELIVERY, Target
 from servers.faulty import HANG
-from support.slow import slow
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 needs_billiard = pytest.mark.skipif(
@@ -20,7 +19,8 @@ needs_billiard = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("case", [*slow("one client", "a spool"), "five clients"])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["one client", "a spool", "five clients"])
 def test_process_ends_in_time_while_daemon_threads_decide(case: str, target: Target, tmp_path: Path) -> None:
     assert seconds_to_end(target, BUSY_ENDS[case], tmp_path) < END_S
 

@@ -15,6 +15,7 @@ from servers.faulty import HANG, answer
 from support.late import LATE_S
 from support.slow import slow
 
+START_METHODS = multiprocessing.get_all_start_methods()
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
@@ -276,8 +277,8 @@ for n in range(20):
     assert took < LATE_S
 
 
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-@pytest.mark.parametrize("first", [*slow("parent"), "worker"])
+@pytest.mark.parametrize("method", [START_METHODS[0], *slow(*START_METHODS[1:])])
+@pytest.mark.parametrize("first", ["worker", *slow("parent")])
 def test_unclosed_worker_of_multiprocessing_sends_its_reports(
     first: str, method: str, run: Run, target: Target
 ) -> None:
@@ -361,7 +362,7 @@ called.wait(10)
 
 
 @pytest.mark.parametrize(
-    "name", [slow(name)[0] if name in ("callbacks", "tasks") else name for name in HANGING]
+    "name", [name if name in ("reports", "threads") else slow(name)[0] for name in HANGING]
 )
 def test_process_ends_during_any_activity(name: str, run: Run, target: Target) -> None:
     target.on(DELIVERY, HANG)

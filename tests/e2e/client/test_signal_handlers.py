@@ -14,11 +14,12 @@ from e2e.client.interrupted import PROGRAMS, run_trials
 from e2e.client.target import Target
 from support.slow import slow
 
+EACH_RUN = ["on device", "async"]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs interval timers")
 
 
 @pytest.mark.parametrize("trials", [6, *slow(20)])
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", EACH_RUN + slow(*sorted({*PROGRAMS} - {*EACH_RUN})))
 def test_handlers_that_use_and_close_the_client_do_not_deadlock(
     program: str, trials: int, target: Target
 ) -> None:

@@ -1,4 +1,4 @@
-"""The edge's page in headless Chromium, by keyboard and mouse."""
+"""The edge's page in headless Chromium, by keyboard and mouse; the other tests read its HTML."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from support.edge import WEB
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer
 from targetry.samples import shop_path
+
+pytestmark = pytest.mark.slow
 
 
 class Tab(browser.Tab):

@@ -42,6 +42,7 @@ def test_three_edges_lose_no_acknowledged_event_when_one_is_killed(url: str) -> 
     assert {name for name in acknowledged if kept[name] != 1} == set()
 
 
+@pytest.mark.slow
 def test_edge_answers_503_while_its_ledger_is_gone_and_records_again() -> None:
     with postgres_server() as server, process("--ledger", server.url) as running:
         here = address(running)

@@ -469,6 +469,7 @@ def faulty() -> Iterator[PostgresServer]:
         yield running
 
 
+@pytest.mark.slow
 def test_ledger_works_again_after_the_server_is_killed(faulty: PostgresServer) -> None:
     """Record while the server is killed and started: acknowledged events are there, each once."""
     with PostgresLedger.open(faulty.url) as ledger:
