@@ -53,7 +53,7 @@ def test_report_by_a_fact_has_segments_and_their_picture(tmp_path: Path) -> None
     report = load(tmp_path, by="browser")
     assert report.segments is not None
     assert report.segments.activities["1"][0].value == EVIL
-    printed = CliRunner().invoke(app, ["report", "-d", str(tmp_path), "-o", "json", "--by", "browser"])
+    printed = run("report", "-d", tmp_path, "-o", "json", "--by", "browser")
     assert json.loads(printed.stdout) == load(tmp_path, ReportOptions(), by="browser").to_dict()
     drawn = report._repr_html_()
     assert "<b>Lift by browser</b>" in drawn
