@@ -25,7 +25,8 @@ DEVICE_ID_MAX_AGE = 63_244_800  # 732 days
 LOCATION_HINT_MAX_AGE = 1_860
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-_OTHERS_AS_PERCENT = bytes(byte if byte in _UNRESERVED else ord("%") for byte in range(256))
+_PERCENT = ord("%")  # found in bytes faster than b"%"
+_OTHERS_AS_PERCENT = bytes(byte if byte in _UNRESERVED else _PERCENT for byte in range(256))
 
 
 class TargetCookie(NamedTuple):
@@ -86,7 +87,7 @@ def target_cookie(session_id: str, device_id: str | None, now: float) -> Cookie:
     `now` is in epoch seconds. A session id lives for 31 minutes, a device id for 732 days.
     """
     device_id = device_id or ""
-    if b"%" in (session_id + device_id).encode("utf-8", "replace").translate(_OTHERS_AS_PERCENT):
+    if _PERCENT in (session_id + device_id).encode("utf-8", "replace").translate(_OTHERS_AS_PERCENT):
         session_id, device_id = _encoded(session_id), _encoded(device_id)
     seconds = ceil(now)
     if device_id:
