@@ -45,15 +45,11 @@ __all__ = [
 TARGETING_KEY: Final = "targetingKey"
 
 IdField = Literal["third_party_id", "tnt_id", "marketing_cloud_visitor_id"]
-_ID_FIELDS: Final[dict[str, IdField]] = {
-    "thirdPartyId": "third_party_id",
-    "tntId": "tnt_id",
-    "marketingCloudVisitorId": "marketing_cloud_visitor_id",
-}
 _CUSTOMER: Final = "customer:"
 _LONGEST_ID: Final = 128
 _LONGEST_URL: Final = 4096
 _REFUSED: Final = frozenset({"orderId", "orderTotal", "productPurchasedIds"})
+_NOT_NESTED: Final = frozenset({str, bool, int, float})
 _CHECKED: Final = ReadMode(constraints=True)
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -126,7 +122,7 @@ def read_context(
         FlagError: `INVALID_CONTEXT` with the path of the wrong attribute.
     """
     try:
-        return _Reader(options).read(key, attributes)
+        return _read(key, attributes, options)
     except OptionError as error:
         raise FlagError("INVALID_CONTEXT", str(error)) from None
     except RecursionError:
@@ -143,7 +139,7 @@ def read_parameters(attributes: Mapping[str, Any]) -> dict[str, str]:
             by the visitor.
     """
     for name in attributes:
-        if name in _ID_FIELDS or name in _RESERVED or name in ("context", TARGETING_KEY):
+        if name in _RESERVED:
             raise FlagError("INVALID_CONTEXT", f"context.{name}: belongs to the visitor, which was given")
     subject = read_context(None, attributes)
     if subject.profile_parameters:
@@ -151,73 +147,64 @@ def read_parameters(attributes: Mapping[str, Any]) -> dict[str, str]:
     return subject.parameters
 
 
-_READ_BEFORE: Final = ("context", TARGETING_KEY)
+def _read(key: str | None, attributes: Mapping[str, Any], options: TargetingKey) -> FlagSubject:
+    base = attributes.get("context")
+    context = Context("web") if base is None else _model(Context, base, "context.context")
+    if context.channel is None:
+        context.channel = "web"
+    subject = FlagSubject(VisitorId(), context)
+    for name, value in attributes.items():
+        if not isinstance(name, str):
+            raise OptionError("context", f"has the name {shown(name)}, which is no text")
+        if value is None:
+            continue
+        if (reserved := _RESERVED.get(name)) is not None:
+            reserved(subject, name, value)
+        elif type(value) in _NOT_NESTED:
+            _add(subject, name, value)
+        else:
+            for path, scalar in _flattened(name, value):
+                _add(subject, path, scalar)
+    if key is not None and key != "":
+        _add_targeting_key(subject, key, options)
+    return subject
 
 
-class _Reader:
-    def __init__(self, options: TargetingKey) -> None:
-        self._options = options
-        self._ids = VisitorId()
-        self._parameters: dict[str, str] = {}
-        self._profile: dict[str, str] = {}
-
-    def read(self, key: str | None, attributes: Mapping[str, Any]) -> FlagSubject:
-        base = attributes.get("context")
-        subject = FlagSubject(
-            self._ids, Context() if base is None else _model(Context, base, "context.context")
-        )
-        if subject.context.channel is None:
-            subject.context.channel = "web"
-        for name, value in attributes.items():
-            if not isinstance(name, str):
-                raise OptionError("context", f"has the name {shown(name)}, which is no text")
-            if value is None or name in _READ_BEFORE:
-                continue
-            if (field := _ID_FIELDS.get(name)) is not None:
-                setattr(self._ids, field, _text(name, value, _LONGEST_ID))
-            elif (read := _RESERVED.get(name)) is not None:
-                read(subject, f"context.{name}", value)
-            else:
-                for path, scalar in _flattened(name, value):
-                    self._add(path, scalar)
-        if key is not None and key != "":
-            self._add_targeting_key(key)
-        subject.parameters, subject.profile_parameters = self._parameters, self._profile
-        return subject
-
-    def _add(self, name: str, value: Any) -> None:
-        into, short = self._parameters, name
+def _add(subject: FlagSubject, name: str, value: Any) -> None:
+    """Add a parameter, or one of the profile."""
+    into, short = subject.parameters, name
+    if "." in name:
         if name.startswith("profile."):
-            into, short = self._profile, name.removeprefix("profile.")
+            into, short = subject.profile_parameters, name.removeprefix("profile.")
         elif name.startswith("mbox."):
             short = name.removeprefix("mbox.")
-        if into is self._parameters and short in _REFUSED:
-            raise OptionError(f"context.{name}", "is a name that Target uses for orders: give order")
-        if not short.strip() or len(short) > MAX_PARAMETER_NAME:
-            raise OptionError(
-                f"context[{shown(name)}]", f"must have a name of 1 to {MAX_PARAMETER_NAME} characters"
-            )
-        into[short] = _text_of(f"context.{name}", value)
-        if len(into) > MAX_PARAMETERS:
-            kind = "profile_parameters" if into is self._profile else "parameters"
-            raise OptionError(f"context.{kind}", f"more than {MAX_PARAMETERS}, the most that the API takes")
+    if short in _REFUSED and into is subject.parameters:
+        raise OptionError(f"context.{name}", "is a name that Target uses for orders: give order")
+    if not short.strip() or len(short) > MAX_PARAMETER_NAME:
+        raise OptionError(
+            f"context[{shown(name)}]", f"must have a name of 1 to {MAX_PARAMETER_NAME} characters"
+        )
+    into[short] = _text_of(name, value)
+    if len(into) > MAX_PARAMETERS:
+        kind = "parameters" if into is subject.parameters else "profile_parameters"
+        raise OptionError(f"context.{kind}", f"more than {MAX_PARAMETERS}, the most that the API takes")
 
-    def _add_targeting_key(self, key: str) -> None:
-        key = _text("targetingKey", key, _LONGEST_ID)
-        options, ids = self._options, self._ids
-        if options.parameter is not None:
-            self._add(f"mbox.{options.parameter}", key)
-        if key == ids.marketing_cloud_visitor_id or (
-            ids.tnt_id and key in (ids.tnt_id, ids.tnt_id.partition(".")[0])
-        ):
-            return  # the customer id names the visitor already
-        if options.field is not None:
-            if not getattr(ids, options.field):
-                setattr(ids, options.field, key)
-        else:
-            known = ids.customer_ids or []
-            if all(one.integration_code != options.integration_code for one in known):
-                ids.customer_ids = [CustomerId(key, options.integration_code, "unknown"), *known]
+
+def _add_targeting_key(subject: FlagSubject, key: str, options: TargetingKey) -> None:
+    key, ids = _text(TARGETING_KEY, key, _LONGEST_ID), subject.id
+    if options.parameter is not None:
+        _add(subject, f"mbox.{options.parameter}", key)
+    if key == ids.marketing_cloud_visitor_id or (
+        ids.tnt_id and key in (ids.tnt_id, ids.tnt_id.partition(".")[0])
+    ):
+        return  # the customer id names the visitor already
+    if options.field is not None:
+        if not getattr(ids, options.field):
+            setattr(ids, options.field, key)
+    else:
+        known = ids.customer_ids or []
+        if all(one.integration_code != options.integration_code for one in known):
+            ids.customer_ids = [CustomerId(key, options.integration_code, "unknown"), *known]
 
 
 def _flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -233,8 +220,11 @@ def _flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield path, inner
 
 
-def _text_of(path: str, value: Any) -> str:
+def _text_of(name: str, value: Any) -> str:
     """Return the text of a parameter, with numbers in JavaScript's notation."""
+    if type(value) is str and len(value) <= MAX_PARAMETER_VALUE and value.isascii():
+        return value
+    path = f"context.{name}"
     if isinstance(value, str):
         text = str(value)
     elif isinstance(value, bool):
@@ -271,6 +261,8 @@ def _json(path: str, value: Any) -> str:
 
 
 def _text(name: str, value: Any, longest: int) -> str:
+    if type(value) is str and 0 < len(value) <= longest and value.isascii():
+        return value
     path = f"context.{name}"
     if not isinstance(value, str):
         raise OptionError(path, f"must be a str, not {type_name(value)}")
@@ -298,73 +290,100 @@ def _model(model: type[T], value: object, path: str) -> T:
         raise OptionError(error.path, error.reason) from None
 
 
-def _session_id(subject: FlagSubject, path: str, value: Any) -> None:
-    text = _text("sessionId", value, _LONGEST_ID)
+def _session_id(subject: FlagSubject, name: str, value: Any) -> None:
+    text = _text(name, value, _LONGEST_ID)
     fault = session_id_fault(text)
     if fault is not None:
-        raise OptionError(path, fault)
+        raise OptionError(f"context.{name}", fault)
     subject.session_id = text
 
 
-def _url(subject: FlagSubject, field: str, text: str) -> None:
+def _address(subject: FlagSubject) -> Address:
     address = subject.context.address
     if address is None:
         address = subject.context.address = Address()
-    setattr(address, field, text)
+    return address
 
 
-def _ip(subject: FlagSubject, path: str, value: Any) -> None:
+def _url(subject: FlagSubject, name: str, value: Any) -> None:
+    _address(subject).url = _text(name, value, _LONGEST_URL)
+
+
+def _referring_url(subject: FlagSubject, name: str, value: Any) -> None:
+    _address(subject).referring_url = _text(name, value, _LONGEST_URL)
+
+
+def _ip(subject: FlagSubject, name: str, value: Any) -> None:
     geo = subject.context.geo
     if geo is None:
         geo = subject.context.geo = Geo()
-    geo.ip_address = _text("ip", value, 64)
+    geo.ip_address = _text(name, value, 64)
 
 
-def _channel(subject: FlagSubject, path: str, value: Any) -> None:
+def _channel(subject: FlagSubject, name: str, value: Any) -> None:
     if value not in ("web", "mobile"):
-        raise OptionError(path, f"must be web or mobile, not {shown(value)}")
+        raise OptionError(f"context.{name}", f"must be web or mobile, not {shown(value)}")
     subject.context.channel = value
 
 
-def _customer_ids(subject: FlagSubject, path: str, value: Any) -> None:
-    subject.id.customer_ids = parse_customer_ids(value, path) or None
+def _customer_ids(subject: FlagSubject, name: str, value: Any) -> None:
+    subject.id.customer_ids = parse_customer_ids(value, f"context.{name}") or None
 
 
-def _user_agent(subject: FlagSubject, path: str, value: Any) -> None:
-    subject.context.user_agent = _text("userAgent", value, MAX_PARAMETER_VALUE)
+def _user_agent(subject: FlagSubject, name: str, value: Any) -> None:
+    subject.context.user_agent = _text(name, value, MAX_PARAMETER_VALUE)
 
 
-def _client_hints(subject: FlagSubject, path: str, value: Any) -> None:
-    subject.context.client_hints = _model(ClientHints, value, path)
+def _client_hints(subject: FlagSubject, name: str, value: Any) -> None:
+    subject.context.client_hints = _model(ClientHints, value, f"context.{name}")
 
 
-def _geo(subject: FlagSubject, path: str, value: Any) -> None:
+def _geo(subject: FlagSubject, name: str, value: Any) -> None:
     address = subject.context.geo.ip_address if subject.context.geo is not None else None
-    subject.context.geo = _model(Geo, value, path)
+    subject.context.geo = _model(Geo, value, f"context.{name}")
     subject.context.geo.ip_address = address or subject.context.geo.ip_address
 
 
-def _property(subject: FlagSubject, path: str, value: Any) -> None:
-    subject.property_token = _text("property", value, _LONGEST_ID)
+def _property(subject: FlagSubject, name: str, value: Any) -> None:
+    subject.property_token = _text(name, value, _LONGEST_ID)
 
 
-def _order(subject: FlagSubject, path: str, value: Any) -> None:
-    subject.order = _model(Order, value, path)
+def _order(subject: FlagSubject, name: str, value: Any) -> None:
+    subject.order = _model(Order, value, f"context.{name}")
 
 
-def _product(subject: FlagSubject, path: str, value: Any) -> None:
-    subject.product = _model(Product, value, path)
+def _product(subject: FlagSubject, name: str, value: Any) -> None:
+    subject.product = _model(Product, value, f"context.{name}")
+
+
+def _third_party_id(subject: FlagSubject, name: str, value: Any) -> None:
+    subject.id.third_party_id = _text(name, value, _LONGEST_ID)
+
+
+def _tnt_id(subject: FlagSubject, name: str, value: Any) -> None:
+    subject.id.tnt_id = _text(name, value, _LONGEST_ID)
+
+
+def _marketing_cloud_visitor_id(subject: FlagSubject, name: str, value: Any) -> None:
+    subject.id.marketing_cloud_visitor_id = _text(name, value, _LONGEST_ID)
+
+
+def _read_apart(subject: FlagSubject, name: str, value: Any) -> None:
+    """Do nothing: the attribute is read before or after the others."""
 
 
 _RESERVED: Final[dict[str, Callable[[FlagSubject, str, Any], None]]] = {
+    "context": _read_apart,
+    TARGETING_KEY: _read_apart,
+    "thirdPartyId": _third_party_id,
+    "tntId": _tnt_id,
+    "marketingCloudVisitorId": _marketing_cloud_visitor_id,
     "customerIds": _customer_ids,
     "sessionId": _session_id,
     "userAgent": _user_agent,
     "clientHints": _client_hints,
-    "url": lambda subject, path, value: _url(subject, "url", _text("url", value, _LONGEST_URL)),
-    "referringUrl": lambda subject, path, value: _url(
-        subject, "referring_url", _text("referringUrl", value, _LONGEST_URL)
-    ),
+    "url": _url,
+    "referringUrl": _referring_url,
     "ip": _ip,
     "geo": _geo,
     "channel": _channel,

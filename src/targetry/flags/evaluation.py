@@ -59,13 +59,10 @@ class FlagEvaluation(msgspec.Struct, eq=False, gc=False):
             return {}
         if isinstance(source, Delivered):
             return source.metadata()
-        metadata: Metadata = {
-            "decisioningMethod": "on-device",
-            "flagSetId": flag_set_id(source.visitor),
-            "version": source.rules.revision,
-        }
-        if source.templates:
-            metadata |= source.templates[0].labels
+        metadata = source.templates[0].labels.copy() if source.templates else {}
+        metadata["decisioningMethod"] = "on-device"
+        metadata["flagSetId"] = flag_set_id(source.visitor)
+        metadata["version"] = source.rules.revision
         if self.stale is not None:
             metadata["reason"] = self.stale
         return metadata

@@ -297,7 +297,7 @@ class FlagEvaluator:
             raise OptionError("key", f"must be a str, not {type_name(key)}")
         if visitor is not None:
             self._decisions.check_visitor(visitor)
-        if context is not None and not isinstance(context, Mapping):
+        if context is not None and type(context) is not dict and not isinstance(context, Mapping):
             raise OptionError("context", f"must be a mapping, not {type_name(context)}")
 
     def _catch_failures(self, key: str, flow: Flow[FlagEvaluation]) -> Flow[FlagEvaluation]:
