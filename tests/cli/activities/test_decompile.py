@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +62,33 @@ def test_folder_with_files_is_not_overwritten(tmp_path: Path) -> None:
     result = run("activities", "decompile", samples.shop_path(), "-O", tmp_path)
     assert result.exit_code == 1
     assert list(tmp_path.iterdir()) == [tmp_path / "x"]
+
+
+@pytest.mark.parametrize("command", ["init", "decompile"])
+def test_full_disk_leaves_no_part_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    synced = iter(range(2))
+
+    def sync(_: int) -> None:
+        if next(synced, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", sync)
+    arguments = [tmp_path / "new"] if command == "init" else [samples.shop_path(), "-O", tmp_path / "new"]
+    result = run("activities", command, *arguments, width=300)
+    assert result.exit_code == 1
+    assert "No space left on device; nothing was changed" in result.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    monkeypatch.undo()
+    assert run("activities", command, *arguments).exit_code == 0
+
+
+def test_folder_that_is_there_and_empty_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("activities", "decompile", samples.shop_path(), "-O", ".").exit_code == 0
+    assert (tmp_path / "targetry.lock").is_file()
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
 def test_artifact_of_a_client_is_shown(edge_url: str) -> None:

@@ -14,7 +14,7 @@ from targetry.activities.compile.rule_parts import same_json
 from targetry.activities.model.documents import documents
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.model.schema import SCHEMA_FILE, schema_text
-from targetry.cli.activities.folder import DEFAULT_FOLDER, fail_with, write_file, write_lock
+from targetry.cli.activities.folder import DEFAULT_FOLDER, fail_with, new_folder, write_file, write_lock
 from targetry.cli.inputs.artifact_source import SourceError, read_text
 from targetry.cli.rendering.output import console, print_notes
 from targetry.device.artifact import read_artifact, read_json
@@ -46,8 +46,6 @@ def decompile_command(
       targetry activities decompile rules.json -O activities
       targetry activities decompile https://assets.adobetarget.com/acme/production/v1/rules.json
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise TargetError(f"{output} has files already; choose another folder")
     text = read_text(artifact, organization_id)
     try:
         read_artifact(text)
@@ -56,14 +54,14 @@ def decompile_command(
         raise SourceError(f"{artifact}: {error}") from error
     result = decompile(document)
     files = documents(result.settings, result.activities, is_single=is_single)
-    for name, content in files.items():
-        write_file(output / name, content)
-    write_file(output / SCHEMA_FILE, schema_text())
-    _prove(output, document)
-    console().print(
-        f"{output} has {len(result.activities)} activities; compiled, they are equal to the artifact",
-        soft_wrap=True,
-    )
+    with new_folder(output) as written:
+        for name, content in files.items():
+            write_file(written / name, content)
+        write_file(written / SCHEMA_FILE, schema_text())
+        _prove(written, document)
+    count = len(result.activities)
+    activities = "1 activity; compiled, it is" if count == 1 else f"{count:,} activities; compiled, they are"
+    console().print(f"{output} has {activities} equal to the artifact", soft_wrap=True)
     print_notes(
         f"the rules of {kind} {name!r} are kept in the artifact's form" for kind, name in result.verbatim
     )
@@ -78,5 +76,5 @@ def _prove(output: Path, document: object) -> None:
     compiled = compile_activities(loaded.activities)
     fail_with(compiled.findings)
     if not same_json(next(iter(compiled.artifacts.values())), document):
-        raise TargetError(f"{output} does not compile to the artifact; report it with the artifact")
+        raise TargetError("the files do not compile to the artifact; report it with the artifact")
     write_lock(folder, loaded, compiled.lock)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -143,6 +145,30 @@ def write_file(path: Path, content: str | bytes) -> None:
         raise TargetError(
             f"{path} cannot be written: {error.strerror or error}; nothing was changed"
         ) from error
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Fill a folder as a whole: its files are written next to their places, and moved at the end.
+
+    Raises:
+        TargetError: The folder has files already, or cannot be written.
+    """
+    is_new = not folder.exists()
+    if not is_new and (not folder.is_dir() or any(folder.iterdir())):
+        raise TargetError(f"{folder} has files already; choose another folder")
+    written = folder / f".{os.getpid()}.tmp"
+    try:
+        written.mkdir(parents=True)
+        yield written
+        for path in sorted(written.iterdir()):
+            path.rename(folder / path.name)
+        written.rmdir()
+    except BaseException as error:
+        shutil.rmtree(folder if is_new else written, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise TargetError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from typing import Annotated, Final
 import typer
 
 from targetry.activities.model.schema import SCHEMA_FILE, schema_text
-from targetry.cli.activities.folder import DEFAULT_FOLDER, write_file
+from targetry.cli.activities.folder import DEFAULT_FOLDER, new_folder, write_file
 from targetry.cli.rendering.output import console
-from targetry.errors import TargetError
 
 _FILES: Final = {
     "targetry.yaml": """\
@@ -85,11 +84,10 @@ def init(
       targetry activities init shop --client acme
     """
     folder = project / DEFAULT_FOLDER
-    if folder.exists() and any(folder.iterdir()):
-        raise TargetError(f"{folder} has files already; choose another folder")
-    for name, text in _FILES.items():
-        write_file(folder / name, text.format(client=_quoted(client), schema=SCHEMA_FILE))
-    write_file(folder / SCHEMA_FILE, schema_text())
+    with new_folder(folder) as written:
+        for name, text in _FILES.items():
+            write_file(written / name, text.format(client=_quoted(client), schema=SCHEMA_FILE))
+        write_file(written / SCHEMA_FILE, schema_text())
     console().print(
         f"{folder} has {len(_FILES)} files. Try: targetry activities check {folder}", soft_wrap=True
     )
