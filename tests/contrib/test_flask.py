@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import re
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -155,6 +157,24 @@ def test_application_that_answers_by_another_one_keeps_both_targets(
     assert reports.mboxes == ["hero", "hero"]
 
 
+def test_request_of_a_view_to_its_own_application_has_the_same_visitor(
+    client: TargetClient, reports: Reports
+) -> None:
+    app = shop(lambda: offer() and str(target.tnt_id), client=client)
+
+    def again() -> str:
+        return (
+            Response.from_app(app, {**request.environ, "PATH_INFO": "/"}).get_data(as_text=True)
+            + f" {target.tnt_id}"
+        )
+
+    app.add_url_rule("/again", "again", again)
+    response = ask(app, "/again")
+    inner, outer = response.text.split()
+    assert (inner == outer, f"PC#{outer}#" in response.headers["set-cookie"]) == (True, True)
+    assert reports.mboxes == ["hero"]
+
+
 # Client
 
 
@@ -228,6 +248,90 @@ def test_excluded_path_has_no_target_of_an_earlier_request(client: TargetClient)
     app.add_url_rule("/healthz", "health", view)
     with app.app_context():  # `g` is of this context, for both requests
         assert (ask(app).text, ask(app, "/healthz").text) == ("True", "False")
+
+
+def test_target_is_among_the_globals_of_a_request(client: TargetClient) -> None:
+    def view() -> list[bool]:
+        found = g.get("target")
+        return ["target" in g, found is g.target, "other" in g, g.get("other", True)]
+
+    app = shop(view, client=client, exclude=["/healthz"])
+    app.add_url_rule("/healthz", "health", lambda: ["target" in g, g.get("target") is None])
+    assert ask(app).json == [True, True, False, True]
+    assert ask(app, "/healthz").json == [False, True]
+
+
+def test_application_can_assign_another_target(client: TargetClient) -> None:
+    app = shop(lambda: str(g.target), client=client)
+    app.before_request(lambda: setattr(g, "target", "another"))
+    assert ask(app).text == "another"
+
+
+def test_globals_of_the_applications_own_class_have_the_target(client: TargetClient) -> None:
+    class Globals:
+        answer = 42
+
+    app = Flask("shop")
+    app.app_ctx_globals_class = Globals  # type: ignore[assignment]
+    Target(app, client=client)
+    app.add_url_rule("/", "view", lambda: f"{g.answer} {g.target is current_target()}")
+    assert ask(app).text == "42 True"
+
+
+def test_extension_that_is_added_in_a_context_of_the_application(client: TargetClient) -> None:
+    app = Flask("shop")
+    with app.app_context():
+        Target(app, client=client)
+        app.add_url_rule("/", "view", lambda: str(g.target.offer("hero")))
+        assert "hero" in ask(app).text
+
+
+@pytest.mark.parametrize("is_used_before", [True, False])
+def test_thread_that_uses_the_target_first_sets_the_cookies(
+    client: TargetClient, reports: Reports, is_used_before: bool
+) -> None:
+    def view() -> str:
+        if is_used_before:
+            offer()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(copy_current_request_context(lambda: None)).result()
+            tnt_id = pool.submit(copy_current_request_context(lambda: (offer(), target.tnt_id)[1])).result()
+        return str(tnt_id)
+
+    response = ask(shop(view, client=client))
+    assert f"PC#{response.text}#" in response.headers["set-cookie"]
+    assert len(reports) == 1 + is_used_before
+
+
+def test_environment_of_a_request_does_not_keep_its_target(client: TargetClient) -> None:
+    found: list[Any] = []
+
+    def view() -> str:
+        found.append(weakref.ref(g.target))
+        return offer()
+
+    app = shop(view, client=client)
+    environ = create_environ("/", "https://shop.example.com")
+    gc.disable()
+    try:
+        response = Response.from_app(app, environ)
+        response.close()
+        assert found[0]() is None
+        assert "set-cookie" in response.headers
+    finally:
+        gc.enable()
+
+
+def test_first_use_in_a_stream_reports_at_once_and_says_that_cookies_are_lost(
+    client: TargetClient, reports: Reports
+) -> None:
+    response = ask(
+        shop(lambda: Response(stream_with_context(iter(offer, ""))), client=client), buffered=False
+    )
+    assert "hero" in next(response.response).decode()
+    response.close()
+    assert "set-cookie" not in response.headers
+    assert (reports.mboxes, client.stats().web_faults) == (["hero"], {"cookies": 1})
 
 
 def test_stream_with_context_has_the_target(client: TargetClient, reports: Reports) -> None:
@@ -358,6 +462,18 @@ def test_request_that_ends_before_its_views_drops_impressions(client: TargetClie
         app.preprocess_request()
         assert "hero" in offer()
     assert (list(reports), client.stats().notifications.dropped) == ([], {"response": 1})
+
+
+def test_request_context_of_a_test_has_a_target(client: TargetClient, reports: Reports) -> None:
+    app = shop(offer, client=client)
+    with app.test_request_context("/", headers=COOKIE):
+        response = app.full_dispatch_request()
+        assert "|PC#p1#" in response.headers["set-cookie"]
+        with Flask("other").app_context():
+            assert current_target() is None
+    with app.test_request_context("/"):
+        assert target.session_id
+    assert (reports.mboxes, client.stats().notifications.dropped) == (["hero"], {})
 
 
 def test_openfeature_has_the_visitor_of_the_request(client: TargetClient) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import iscoroutinefunction
-from typing import Any, Final, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Unpack, cast
+from weakref import ref
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.contrib.client_source import ClientInput, ClientSource
@@ -25,16 +26,23 @@ with importing_extra("flask"):
         current_app,
         g,
         got_request_exception,
+        has_app_context,
         has_request_context,
         request,
+        request_tearing_down,
     )
     from werkzeug.datastructures import Headers
     from werkzeug.local import LocalProxy
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 __all__ = ["BoundTarget", "Consent", "Target", "current_target", "target"]
 
 _PREFIX: Final = "TARGETRY_"
 _EXTENSION: Final = "targetry"
+_NAME: Final = "target"
+_OK: Final = 200
 
 
 class Target:
@@ -96,12 +104,58 @@ class Target:
         app.extensions[_EXTENSION] = _Serving(app, client, settings)
 
 
-_Visiting = tuple[Visit, BoundTarget, Any]
-"""Visit and target of a request that is being answered, and OpenFeature's context to set back."""
-
 # Each use of a proxy looks its object up again, through layers of Werkzeug.
 _request_now: Callable[[], Request] = cast("LocalProxy[Request]", request)._get_current_object
 _globals_now: Callable[[], Any] = cast("LocalProxy[Any]", g)._get_current_object
+
+
+class _Visiting:
+    """Target of one request, made at its first use by one of the threads of the request.
+
+    The environment holds this object, and a target holds the environment. After the request `g`
+    keeps the target for a streamed body, so that there is no cycle to collect.
+    """
+
+    __slots__ = ("_after", "_during", "before", "inner", "is_over", "is_served")
+
+    def __init__(self, *, is_served: bool) -> None:
+        self.is_served = is_served  # by the WSGI application, which ends it; else its context does
+        self.is_over = False
+        self.inner = 0  # requests that a view makes of its own application now
+        self.before: Any = None  # OpenFeature's context to set back
+        self._during: dict[str, BoundTarget] = {}
+        self._after: Callable[[], BoundTarget | None] | None = None
+
+    @property
+    def target(self) -> BoundTarget | None:
+        """The target; None if it is not made yet, or nothing has kept it after the request."""
+        found = self._during.get(_NAME)
+        return self._after() if found is None and self._after is not None else found
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self._during) or self._after is not None
+
+    def start(self, visit: Visit) -> BoundTarget:
+        """Return the target of a visit, or the one that another thread has made just before."""
+        target = self._during.setdefault(_NAME, BoundTarget(visit))
+        if self.is_over and not target._visit.is_settled:
+            target._visit.settle(_OK)  # a streamed body, or a thread that outlives the request
+        return target
+
+    def end(self) -> None:
+        """Drop the impressions of a request without a response, and break the cycle."""
+        self.is_over = True
+        target = self._during.pop(_NAME, None)
+        if target is not None:
+            self._after = ref(target)
+            if not target._visit.is_settled:
+                target._visit.settle(FAILED_STATUS)
+        if self.before is not None:
+            from targetry.contrib.openfeature_context import reset_context
+
+            reset_context(self.before)
+            self.before = None
 
 
 class _Serving:
@@ -110,67 +164,102 @@ class _Serving:
     def __init__(self, app: Flask, client: ClientInput, settings: WebSettings) -> None:
         if settings.openfeature:
             import targetry.contrib.openfeature_context  # noqa: F401  its absence is an error at the start
+        self._app = app
         self._settings = settings
         self._source = ClientSource(client, settings, asynchronous=False)
         self._key = f"targetry.visit.{id(self)}"  # of an environment that several applications may see
-        app.before_request(self._begin)
-        app.after_request(self._respond)
-        app.teardown_request(self._end)
-        got_request_exception.connect(self._fail, app)
-
-    def _begin(self) -> None:
-        original, shared = _request_now(), _globals_now()
-        settings = self._settings
-        if settings.exclude and settings.is_excluded(original.path):
-            shared.pop("target", None)  # an outer application context lives longer than a request
-            return
-        environ = original.environ
-        visit = Visit(self._source.visits or self._source.open(), WsgiRequest(environ, original))
-        bound = shared.target = BoundTarget(visit)
-        before = None
+        self._writes_always = settings.accept_ch or settings.cookies == "always"
+        self._wsgi_app = app.wsgi_app
+        app.wsgi_app = self._serve  # type: ignore[method-assign]  # as Flask's documentation says
         if settings.openfeature:
-            from targetry.contrib.openfeature_context import set_context
+            app.before_request(self._enter_openfeature)
+        app.after_request(self._respond)
+        got_request_exception.connect(self._fail, app)
+        globals_class: Any = type("Globals", (_Globals, app.app_ctx_globals_class), {})
+        app.app_ctx_globals_class = globals_class
+        if has_app_context() and current_app == app:
+            g.target = target  # its `g` is of the previous class
 
-            bound.ready()
-            before = set_context(visit)
-        environ[self._key] = visit, bound, before
+    def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        """Answer one request."""
+        visiting: _Visiting | None = environ.get(self._key)
+        if visiting is not None and not visiting.is_over:
+            return self._serve_inner(visiting, environ, start_response)
+        visiting = environ[self._key] = _Visiting(is_served=True)
+        try:
+            return self._wsgi_app(environ, start_response)
+        finally:
+            visiting.end()
+
+    def _serve_inner(
+        self, visiting: _Visiting, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Any:
+        """Answer a request of a view to its own application: the outer response has the cookies."""
+        visiting.inner += 1
+        try:
+            return self._wsgi_app(environ, start_response)
+        finally:
+            visiting.inner -= 1
+
+    def _visiting(self, original: Request) -> _Visiting | None:
+        """Return that of a request; None for a request of another application."""
+        environ = original.environ
+        visiting: _Visiting | None = environ.get(self._key)
+        if visiting is None:
+            rule = original.url_rule
+            if rule is not None and rule.map is self._app.url_map:  # of app.test_request_context()
+                visiting = environ[self._key] = _Visiting(is_served=False)
+                request_tearing_down.connect(self._end_unserved, self._app)
+        return visiting
+
+    def _end_unserved(self, sender: Flask, **_: object) -> None:
+        environ = _request_now().environ
+        visiting = environ.get(self._key)
+        if visiting is not None and not visiting.is_served:
+            del environ[self._key]
+            visiting.end()
 
     def find_target(self) -> BoundTarget | None:
         """Return the target of the current request: in a stream too, and with a copied context."""
+        original = _request_now()
+        visiting = self._visiting(original)
+        if visiting is None:
+            return None
+        found = visiting.target
+        if found is None:
+            if visiting.is_used or self._settings.is_excluded(original.path):
+                return None
+            visits = self._source.visits or self._source.open()
+            found = visiting.start(Visit(visits, WsgiRequest(original.environ, original)))
+        setattr(_globals_now(), self._key, found)
+        return found
+
+    def _enter_openfeature(self) -> None:
+        bound = self.find_target()
         visiting: _Visiting | None = _request_now().environ.get(self._key)
-        return visiting[1] if visiting is not None else g.get("target")
+        if bound is not None and visiting is not None and not visiting.inner:
+            from targetry.contrib.openfeature_context import set_context
+
+            bound.ready()
+            visiting.before = set_context(bound._visit)
 
     def _respond(self, response: Response) -> Response:
+        if self._writes_always:
+            self.find_target()
         visiting: _Visiting | None = _request_now().environ.get(self._key)
-        if visiting is not None:
-            visit, bound, _ = visiting
-            if not visit.is_settled:
-                if visit.needs_headers:
-                    bound.respond(_Headers(response.headers))
-                visit.settle(response.status_code)
+        bound = None if visiting is None or visiting.inner else visiting.target
+        if bound is not None and not (visit := bound._visit).is_settled:
+            if visit.needs_headers:
+                bound.respond(_Headers(response.headers))
+            visit.settle(response.status_code)
         return response
 
     def _fail(self, sender: Flask, **_: object) -> None:
         """Drop the impressions of a view that raised; the page of the error has no cookies."""
         visiting: _Visiting | None = _request_now().environ.get(self._key)
-        if visiting is not None and not visiting[0].is_settled:
-            visiting[0].settle(FAILED_STATUS)
-
-    def _end(self, error: BaseException | None) -> None:
-        environ = _request_now().environ
-        visiting: _Visiting | None = environ.get(self._key)
-        if visiting is None:
-            return  # it has ended already
-        visit, bound, before = visiting
-        if getattr(_globals_now(), "target", None) is not bound:
-            return  # a thread with a copy of the context ends
-        del environ[self._key]
-        if before is not None:
-            from targetry.contrib.openfeature_context import reset_context
-
-            reset_context(before)
-        if not visit.is_settled:
-            visit.settle(FAILED_STATUS)
+        bound = None if visiting is None or visiting.inner else visiting.target
+        if bound is not None and not bound._visit.is_settled:
+            bound._visit.settle(FAILED_STATUS)
 
 
 class _Headers:
@@ -199,6 +288,30 @@ def _get_target() -> BoundTarget:
         reason = "call Target(app), or take the path out of exclude"
         raise RuntimeError(f"this request has no target, or there is no request; {reason}")
     return found
+
+
+class _TargetOfRequest:
+    """Attribute `target` of `g`: an application can still assign another."""
+
+    def __get__(self, shared: object, owner: type) -> BoundTarget:
+        found = _find_target()
+        if found is None:
+            raise AttributeError(_NAME)
+        return found
+
+
+class _Globals:
+    """Class of `g`, before that of the application."""
+
+    target = _TargetOfRequest()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name == _NAME:
+            return getattr(self, name, default)
+        return cast("Any", super()).get(name, default)
+
+    def __contains__(self, name: str) -> bool:
+        return hasattr(self, name) if name == _NAME else cast("Any", super()).__contains__(name)
 
 
 find_target_by(_find_target)

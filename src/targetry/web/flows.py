@@ -36,7 +36,7 @@ _DEFAULT: Final = "a decision failed, so the page has its defaults"
 class VisitFlows:
     """Base of the bound targets of one visit: what does not wait, and flows of what can."""
 
-    __slots__ = ("_visit",)
+    __slots__ = ("__weakref__", "_visit")
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
