@@ -156,6 +156,10 @@ def test_command_compares_a_revision_with_the_folder(tmp_path: Path, monkeypatch
     )
     for wrong in ("git:main", "git:missing:activities", "git:main:missing", "missing.json"):
         assert run("activities", "plan", wrong).exit_code in (1, 2)
+    write_files(tmp_path / "activities", {"hero.yaml": "key: hero\n"})
+    git("commit", "-aqm", "wrong")
+    result = run("activities", "plan", "git:HEAD:activities", "git:HEAD~1:activities", width=200)
+    assert result.stderr.startswith("git:HEAD:activities/hero.yaml:1:1: error TA002")
 
 
 def test_command_compares_artifacts_and_edges(tmp_path: Path, edge_url: str) -> None:

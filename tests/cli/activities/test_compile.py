@@ -59,7 +59,7 @@ def test_errors_are_printed_with_positions_and_nothing_is_written(folder: Path) 
     write_files(folder, {"b.yaml": "key: b\nshares: 1\nexperiences: [{key: x, share: 1}]\n"})
     result = run("activities", "compile", folder, "-O", folder.parent / "a.json")
     assert result.exit_code == 1
-    assert result.stderr == "b.yaml:2:1: error TA002: unknown key 'shares'\n"
+    assert result.stderr == f"{folder}/b.yaml:2:1: error TA002: unknown key 'shares'\n"
     assert sorted(path.name for path in folder.iterdir()) == ["b.yaml", "hero.yaml", "targetry.yaml"]
 
 

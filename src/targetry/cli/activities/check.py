@@ -9,7 +9,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
-import msgspec
 import typer
 from rich.text import Text
 
@@ -18,7 +17,7 @@ from targetry.activities.lint.checker import check_folder
 from targetry.activities.lint.formats import FORMATS
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.model.finding import Finding
-from targetry.cli.activities.folder import DEFAULT_FOLDER, FolderArgument, Purpose, PurposeOption
+from targetry.cli.activities.folder import DEFAULT_FOLDER, FolderArgument, Purpose, PurposeOption, located
 from targetry.cli.rendering.output import console
 from targetry.humanize.text import escape_control_characters
 
@@ -75,7 +74,7 @@ def check(
         is_for_adobe=purpose is Purpose.ADOBE_REPORTING,
     )
     found = [
-        msgspec.structs.replace(one, file=(folder / one.file).as_posix())
+        located(folder, one)
         for one in findings
         if one.code.startswith(chosen or ("TA",)) and not one.code.startswith(left_out)
     ]

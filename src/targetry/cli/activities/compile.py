@@ -86,12 +86,12 @@ def compile_command(
     activities = ActivityFolder(folder)
     if locked:
         loaded, result = compiled_folder(activities, generated_at=generated_at)
-        _check_tokens(loaded, purpose)
-        check_lock(loaded, result.lock)
+        _check_tokens(folder, loaded, purpose)
+        check_lock(activities, loaded, result.lock)
     else:
         with only_compiler(activities):
             loaded, result = compiled_folder(activities, generated_at=generated_at)
-            _check_tokens(loaded, purpose)
+            _check_tokens(folder, loaded, purpose)
             if write_lock(activities, loaded, result.lock):
                 print_notes([f"{activities.lock_path} was written; commit it"])
 
@@ -112,9 +112,9 @@ def compile_command(
             write_file(all_environments / f"{name}.{suffix}", encoded(name))
 
 
-def _check_tokens(loaded: LoadedFolder, purpose: Purpose) -> None:
+def _check_tokens(folder: Path, loaded: LoadedFolder, purpose: Purpose) -> None:
     if purpose is Purpose.ADOBE_REPORTING and loaded.activities is not None:
-        fail_with(derived_tokens(loaded.activities))
+        fail_with(folder, derived_tokens(loaded.activities))
 
 
 def lock_command(
@@ -169,7 +169,7 @@ def lock_command(
                 raise typer.BadParameter(
                     f"there is no activity and no group {key!r}", param_hint="'--relayout'"
                 )
-        result = compiled_files(loaded, lock=lock or Lock(), relayout=relayout or ())
+        result = compiled_files(folder, loaded, lock=lock or Lock(), relayout=relayout or ())
         if not write_lock(activities, loaded, result.lock):
             print_notes([f"{activities.lock_path} is up to date"])
 

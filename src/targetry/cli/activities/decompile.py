@@ -71,10 +71,10 @@ def _prove(output: Path, document: object) -> None:
     """Compile the written files and compare them with the artifact. Raises `TargetError`."""
     folder = ActivityFolder(output)
     loaded = load_folder(folder)
-    fail_with(loaded.findings)
+    fail_with(output, loaded.findings)
     assert loaded.activities is not None  # it would be a finding
     compiled = compile_activities(loaded.activities)
-    fail_with(compiled.findings)
+    fail_with(output, compiled.findings)
     if not same_json(next(iter(compiled.artifacts.values())), document):
         raise TargetError("the files do not compile to the artifact; report it with the artifact")
     write_lock(folder, loaded, compiled.lock)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 from rich.text import Text
 
@@ -56,6 +57,7 @@ _OUT_OF_DATE: Final = "the lock is out of date"
 def compiled_folder(
     folder: ActivityFolder,
     *,
+    shown: str | None = None,
     lock: Lock | None = None,
     relayout: Iterable[str] = (),
     generated_at: str | None = None,
@@ -64,6 +66,7 @@ def compiled_folder(
 
     Args:
         folder: The folder.
+        shown: The folder in messages. Default: its path.
         lock: The lock in place of the folder's.
         relayout: Keys and groups that are laid out afresh.
         generated_at: The time in the artifact.
@@ -72,10 +75,13 @@ def compiled_folder(
         Exit: The files have errors, which were printed.
     """
     loaded = load_folder(folder)
-    return loaded, compiled_files(loaded, lock=lock, relayout=relayout, generated_at=generated_at)
+    return loaded, compiled_files(
+        shown or folder.path, loaded, lock=lock, relayout=relayout, generated_at=generated_at
+    )
 
 
 def compiled_files(
+    shown: str | Path,
     loaded: LoadedFolder,
     *,
     lock: Lock | None = None,
@@ -83,18 +89,25 @@ def compiled_files(
     generated_at: str | None = None,
 ) -> Compilation:
     """Return the compilation of loaded files; arguments and errors as of `compiled_folder`."""
-    fail_with(loaded.findings)
+    fail_with(shown, loaded.findings)
     assert loaded.activities is not None  # it would be a finding
     result = compile_activities(
         loaded.activities, lock or loaded.lock, relayout=relayout, generated_at=generated_at
     )
-    fail_with(result.findings)
+    fail_with(shown, result.findings)
     return result
 
 
-def fail_with(findings: Iterable[Finding]) -> None:
-    """Print findings to stderr; raise `Exit` if there is one."""
-    found = sorted(findings, key=lambda one: (one.file, one.line, one.column))
+def located(shown: str | Path, finding: Finding) -> Finding:
+    """Return a finding with the folder in the name of its file."""
+    return msgspec.structs.replace(finding, file=(Path(shown) / finding.file).as_posix())
+
+
+def fail_with(shown: str | Path, findings: Iterable[Finding]) -> None:
+    """Print findings to stderr, with their folder as it is shown; raise `Exit` if there is one."""
+    found = sorted(
+        (located(shown, one) for one in findings), key=lambda one: (one.file, one.line, one.column)
+    )
     out = console(stderr=True)
     for finding in found:
         out.print(Text(escape_control_characters(str(finding))), soft_wrap=True)
@@ -123,7 +136,7 @@ def write_lock(folder: ActivityFolder, loaded: LoadedFolder, lock: Lock) -> bool
     return True
 
 
-def check_lock(loaded: LoadedFolder, lock: Lock) -> None:
+def check_lock(folder: ActivityFolder, loaded: LoadedFolder, lock: Lock) -> None:
     """Print a finding and raise `Exit` if the lock of a folder differs from the needed one."""
     if render_lock(loaded.lock or Lock()) != render_lock(lock):
         finding = Finding(
@@ -133,7 +146,7 @@ def check_lock(loaded: LoadedFolder, lock: Lock) -> None:
             hint="run targetry activities lock",
             file=LOCK_FILE,
         )
-        fail_with([finding])
+        fail_with(folder.path, [finding])
 
 
 def write_file(path: Path, content: str | bytes) -> None:

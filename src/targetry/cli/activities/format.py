@@ -48,7 +48,7 @@ def format_command(
             continue
         if formatted != text:
             changed[name] = formatted
-    fail_with(findings)
+    fail_with(folder, findings)
     for name, text in changed.items():
         if not is_check:
             write_file(activities.path / name, text)

@@ -161,14 +161,14 @@ def _document(source: str, environment: str | None, organization_id: str | None)
         if not colon or not folder:
             raise typer.BadParameter(f"{source!r} is not of the form git:REF:DIR")
         with folder_at(revision, Path(folder)) as path:
-            return _compiled(path, environment)
+            return _compiled(path, environment, shown=source)
     if not is_url(source) and Path(source).is_dir():
         return _compiled(Path(source), environment)
     return _artifact(source, organization_id)
 
 
-def _compiled(path: Path, environment: str | None) -> dict[str, Any]:
-    _, result = compiled_folder(ActivityFolder(path))
+def _compiled(path: Path, environment: str | None, *, shown: str | None = None) -> dict[str, Any]:
+    _, result = compiled_folder(ActivityFolder(path), shown=shown)
     return result.artifacts[chosen_environment(result, environment)]
 
 

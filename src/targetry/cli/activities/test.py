@@ -59,20 +59,27 @@ def run_table_tests(
     tests: list[LocatedTest] = []
     for name in activities.test_names():
         found, findings = parse_tests(name, activities.read_text(name))
-        fail_with(findings)
+        fail_with(folder, findings)
         tests += [one for one in found if chosen in one.test.name]
     if not tests:
-        raise TargetError(f"{folder} has no tests to run; write some to files *.test.yaml")
+        raise TargetError(
+            f"no test of {folder} has {chosen!r} in its name; give another text to -k"
+            if chosen
+            else f"{folder} has no tests to run; write some to files *.test.yaml"
+        )
     try:
         subject = load_subject(activities, environment)
     except ActivityFilesError as error:
-        fail_with(error.findings)
+        fail_with(folder, error.findings)
         raise
     out = console()
     results = [(one, subject.run(one.test)) for one in tests]
     for one, failures in results:
         if failures:
-            out.print(Text(f"{one.file}:{one.line}: {one.test.name}", "bold red"), soft_wrap=True)
+            out.print(
+                Text(f"{(folder / one.file).as_posix()}:{one.line}: {one.test.name}", "bold red"),
+                soft_wrap=True,
+            )
             for line in _lines(subject, failures):
                 out.print(Text(f"  {escape_control_characters(line)}"), soft_wrap=True)
     if junit is not None:
