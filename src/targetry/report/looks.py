@@ -67,8 +67,9 @@ class Compared(NamedTuple):
     """Lift of an experience after a look.
 
     `p_value` is the least so far, `z` the difference in standard errors. `low` and `high` bound the
-    lifts within the intervals of all looks; `low` is above `high` if there are none. `is_adjusted`
-    says that the means are adjusted by values from before the test.
+    lifts within the intervals of all looks; `low` is above `high` if there are none.
+    `variance_left` is the variance of the difference as a part of that without an adjustment by
+    values from before the test; None without one.
     """
 
     lift: float
@@ -78,7 +79,7 @@ class Compared(NamedTuple):
     visitors: int
     low: float
     high: float
-    is_adjusted: bool = False
+    variance_left: float | None = None
 
     @property
     def has_drifted(self) -> bool:
@@ -141,8 +142,11 @@ def follow(
             continue
         estimate, counted, compared, narrow = latest, metric.count(own), None, None
         adjusted = metric.adjust((control, own)) if is_compared and base is not None else None
-        if adjusted is not None:
+        variance_left = None
+        if adjusted is not None and base is not None:
+            before = latest.variance + base.variance
             base, latest = adjusted
+            variance_left = (latest.variance + base.variance) / before if before > 0 else 1.0
         is_early = method.sequence is not None and min(counted, metric.count(control)) < metric.least
         if is_compared and base is not None and base.mean > 0 and not is_early:
             visitors = latest.visitors + base.visitors
@@ -152,7 +156,7 @@ def follow(
             if lift is not None and method.sequence:
                 low, high = max(low, lift.low), min(high, lift.high)
             compared = Compared(
-                latest.mean / base.mean - 1, lift, p_value, z, visitors, low, high, adjusted is not None
+                latest.mean / base.mean - 1, lift, p_value, z, visitors, low, high, variance_left
             )
             narrow = None if one_look is None else lift_interval(latest, base, one_look)
         if looks is not None:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 
 from support import cli
+from support.activities import HERO, write_files
 from support.cli import write_artifact
 from support.device import mboxes_of, rule
 from support.ledger import ACTIVITY, outcome
@@ -50,6 +51,29 @@ def test_aa_prints_json() -> None:
     made = json.loads(run(FEW + " -o json").stdout)
     assert (made["activities"], made["visitors"], made["isSound"]) == (10, 200, True)
     assert made["tests"][0]["alarms"]["name"] == "conversion"
+
+
+def test_aa_takes_the_activities_of_a_folder(tmp_path: Path) -> None:
+    folder = write_files(
+        tmp_path / "activities", {"hero.yaml": HERO.replace("50", "80", 1).replace("50", "20", 1)}
+    )
+    made = json.loads(run(f"{FEW} -o json", folder).stdout)
+    assert made != json.loads(run(f"{FEW} --client acme -o json").stdout)
+    artifact = tmp_path / "rules.json"
+    assert run("activities compile", folder, "--output", artifact).exit_code == 0
+    assert json.loads(run(f"{FEW} -o json", artifact).stdout) == json.loads(
+        run(f"{FEW} -o json", folder).stdout
+    )
+    for arguments, message in (
+        ([folder, "--environment", "staging"], "environments are production"),
+        ([artifact, "--environment", "production"], "--environment is for a folder of activities"),
+    ):
+        result = run(FEW, *arguments)
+        assert result.exit_code == 2
+        assert message in message_of(result)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run(FEW, empty).exit_code != 0
 
 
 def test_aa_takes_client_ids_and_shares_of_an_artifact() -> None:

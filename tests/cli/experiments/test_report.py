@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -147,6 +148,25 @@ def test_lifts_are_adjusted_by_the_time_before(tmp_path: Path) -> None:
     text = text_output("-d", tmp_path, "--cuped", "1", width=120)
     assert "50 % of the visitors have events in the day before" in " ".join(text.split())
     assert "lifts are adjusted by the time before the first impression" in text
+    assert "conversion is not adjusted: all visitors did the same before" in text
+
+
+def test_report_says_how_much_smaller_the_variance_is(tmp_path: Path) -> None:
+    events = [*SPLIT]
+    for experience, conversions in (("0", 100), ("1", 130)):
+        for number in range(0, 1000, 2):
+            visitor = f"1-{experience}-{number}"
+            kind = "click" if number < conversions else "impression"
+            events.append(event(f"{visitor}-before", kind, visitor, at=900, activity_id="7"))
+    kept(tmp_path, events, ACTIVITY)
+    text = text_output("-d", tmp_path, "--cuped", "1", "--activity", "1", width=120)
+    assert "  Var.\n" in text
+    assert re.search(r" -\d\d %\n", text), text
+    assert "hardly" not in text
+    markdown = text_output("-d", tmp_path, "--cuped", "1", "--activity", "1", "-o", "markdown")
+    assert "| p-value | Variance | Verdict |" in markdown
+    assert "| -47 % |" in markdown
+    assert "Var" not in text_output("-d", tmp_path, "--activity", "1", width=120)
 
 
 STATUSES = {

@@ -17,7 +17,8 @@ from targetry.activities.lint.checker import check_folder
 from targetry.activities.lint.formats import FORMATS
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.model.finding import Finding
-from targetry.cli.activities.folder import DEFAULT_FOLDER, FolderArgument, Purpose, PurposeOption, located
+from targetry.cli.activities.folder import DEFAULT_FOLDER, FolderArgument, Purpose, PurposeOption
+from targetry.cli.inputs.activity_folder import located
 from targetry.cli.rendering.output import console
 from targetry.humanize.text import escape_control_characters
 

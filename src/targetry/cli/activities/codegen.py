@@ -9,7 +9,8 @@ import typer
 
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.review.codegen import generate_module
-from targetry.cli.activities.folder import DEFAULT_FOLDER, FolderArgument, compiled_folder, write_file
+from targetry.cli.activities.folder import DEFAULT_FOLDER, FolderArgument, write_file
+from targetry.cli.inputs.activity_folder import compiled_folder
 from targetry.errors import TargetError
 
 

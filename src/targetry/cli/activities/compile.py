@@ -21,14 +21,11 @@ from targetry.cli.activities.folder import (
     Purpose,
     PurposeOption,
     check_lock,
-    chosen_environment,
-    compiled_files,
-    compiled_folder,
-    fail_with,
     only_compiler,
     write_file,
     write_lock,
 )
+from targetry.cli.inputs.activity_folder import chosen_environment, compiled_files, compiled_folder, fail_with
 from targetry.cli.inputs.git_revision import lock_at
 from targetry.cli.rendering.output import print_notes
 from targetry.device.obfuscation import obfuscate

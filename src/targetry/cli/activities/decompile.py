@@ -14,7 +14,8 @@ from targetry.activities.compile.rule_parts import same_json
 from targetry.activities.model.documents import documents
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.model.schema import SCHEMA_FILE, schema_text
-from targetry.cli.activities.folder import DEFAULT_FOLDER, fail_with, new_folder, write_file, write_lock
+from targetry.cli.activities.folder import DEFAULT_FOLDER, new_folder, write_file, write_lock
+from targetry.cli.inputs.activity_folder import fail_with
 from targetry.cli.inputs.artifact_source import SourceError, read_text
 from targetry.cli.rendering.output import console, print_notes
 from targetry.device.artifact import read_artifact, read_json

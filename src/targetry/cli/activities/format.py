@@ -10,7 +10,8 @@ from targetry.activities.model.files import SETTINGS_FILE, ActivityFolder
 from targetry.activities.model.finding import Finding
 from targetry.activities.model.formatter import format_file
 from targetry.activities.model.yaml_values import YamlError
-from targetry.cli.activities.folder import DEFAULT_FOLDER, FolderArgument, fail_with, write_file
+from targetry.cli.activities.folder import DEFAULT_FOLDER, FolderArgument, write_file
+from targetry.cli.inputs.activity_folder import fail_with
 from targetry.cli.rendering.output import console
 
 

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from targetry.activities.model.files import ActivityFolder
 from targetry.activities.review.plan import plan
 from targetry.activities.review.plan_seen import with_seen_visitors
 from targetry.activities.review.plan_text import plan_markdown, plan_text
 from targetry.activities.review.plan_visitors import with_visitors
 from targetry.activities.review.visitor_sample import VisitorSample
-from targetry.cli.activities.folder import EnvironmentOption, chosen_environment, compiled_folder
+from targetry.cli.activities.folder import EnvironmentOption
+from targetry.cli.inputs.activity_folder import compiled_artifact
 from targetry.cli.inputs.artifact_source import SourceError, is_url, read_bytes, read_text
 from targetry.cli.inputs.git_revision import folder_at
 from targetry.cli.rendering.output import print_json
@@ -161,15 +161,10 @@ def _document(source: str, environment: str | None, organization_id: str | None)
         if not colon or not folder:
             raise typer.BadParameter(f"{source!r} is not of the form git:REF:DIR")
         with folder_at(revision, Path(folder)) as path:
-            return _compiled(path, environment, shown=source)
+            return compiled_artifact(path, environment, shown=source)
     if not is_url(source) and Path(source).is_dir():
-        return _compiled(Path(source), environment)
+        return compiled_artifact(Path(source), environment)
     return _artifact(source, organization_id)
-
-
-def _compiled(path: Path, environment: str | None, *, shown: str | None = None) -> dict[str, Any]:
-    _, result = compiled_folder(ActivityFolder(path), shown=shown)
-    return result.artifacts[chosen_environment(result, environment)]
 
 
 def _artifact(source: str, organization_id: str | None) -> dict[str, Any]:

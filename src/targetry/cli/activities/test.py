@@ -21,13 +21,8 @@ from targetry.activities.review.table_tests import (
     load_subject,
     parse_tests,
 )
-from targetry.cli.activities.folder import (
-    DEFAULT_FOLDER,
-    EnvironmentOption,
-    FolderArgument,
-    fail_with,
-    write_file,
-)
+from targetry.cli.activities.folder import DEFAULT_FOLDER, EnvironmentOption, FolderArgument, write_file
+from targetry.cli.inputs.activity_folder import fail_with
 from targetry.cli.rendering.output import console
 from targetry.device.explain.budget import ExplainBudget
 from targetry.errors import TargetError

@@ -21,7 +21,7 @@ from targetry.cli.experiments.report import (
     open_upgraded,
     parse_percent,
 )
-from targetry.cli.inputs.artifact_source import read_text
+from targetry.cli.inputs.artifact_source import is_url, read_text
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.cli.rendering.progress import progress_bar
 from targetry.device.activities import ArtifactActivity, activities_of, covered_share
@@ -48,7 +48,8 @@ def aa(
     artifact: Annotated[
         str | None,
         typer.Argument(
-            help="A rules.json or rules.bin, or its URL; '-' is stdin: its client code, and the ids and shares of its A/B activities.",
+            metavar="ARTIFACT|DIR",
+            help="A rules.json or rules.bin, its URL, '-' for stdin, or a folder of activities: its client code, and the ids and shares of its A/B activities.",
             show_default=False,
         ),
     ] = None,
@@ -95,6 +96,15 @@ def aa(
             "--organization-id", metavar="ID", help="The …@AdobeOrg of a rules.bin.", show_default=False
         ),
     ] = None,
+    environment: Annotated[
+        str | None,
+        typer.Option(
+            "--environment",
+            metavar="NAME",
+            help="The environment of a folder. Default: the only one, or production.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random numbers.")] = 1,
     output: Annotated[TableOrJson, typer.Option("--output", "-o", help="Output format.")] = TableOrJson.TABLE,
 ) -> None:
@@ -107,6 +117,7 @@ def aa(
       targetry aa --activities 20
       targetry aa --visitors ids.txt --client acme --shares 90,10
       targetry aa rules.json -o json
+      targetry aa activities --visitors ids.txt
       targetry aa --data ledger --activity 482910
     """
     with importing_extra("report"):
@@ -116,7 +127,8 @@ def aa(
     random = Random(seed)
     drawn = np.random.default_rng(seed)
     chance = _chance(rate or _RATE)
-    code, tests = _tests(artifact, client, organization_id, parse_shares(shares), activities, random)
+    rules = None if artifact is None else _rules(artifact, organization_id, environment)
+    code, tests = _tests(rules, client, parse_shares(shares), activities, random)
     recorded: Outcomes | None = None
     if (location := ledger or data) is not None:
         if visitors is not None or rate is not None:
@@ -161,21 +173,34 @@ def _recorded(location: Path | str, activity: str | None) -> list[VisitorSums]:
 _Test = tuple[str, Sequence[float]]
 
 
+def _rules(source: str, organization_id: str | None, environment: str | None) -> RuleSet:
+    """Return the rules of an artifact, or those of a folder of activities."""
+    if not is_url(source) and Path(source).is_dir():
+        # Other sources need no YAML.
+        from targetry.activities.compile.compiler import artifact_bytes
+        from targetry.cli.inputs.activity_folder import compiled_artifact
+
+        rules = compile_artifact(artifact_bytes(compiled_artifact(Path(source), environment)))
+    elif environment is not None:
+        raise typer.BadParameter("--environment is for a folder of activities")
+    else:
+        rules = compile_artifact(read_text(source, organization_id))
+    if not any(_splits(rules)):
+        raise typer.BadParameter(f"{source} has no A/B activity with two experiences")
+    return rules
+
+
 def _tests(
-    artifact: str | None,
+    rules: RuleSet | None,
     client: str | None,
-    organization_id: str | None,
     shares: Sequence[float],
     count: int,
     random: Random,
 ) -> tuple[str, list[_Test]]:
     """Return the client code, and the id and the shares of each test."""
     code, own = client or _CLIENT, []
-    if artifact is not None:
-        rules = compile_artifact(read_text(artifact, organization_id))
+    if rules is not None:
         own = list(_splits(rules))
-        if not own:
-            raise typer.BadParameter(f"{artifact} has no A/B activity with two experiences")
         if client is None and isinstance(named := rules.meta.get("clientCode"), str):
             code = named
     check_shares(shares)

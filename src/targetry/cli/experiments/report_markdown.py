@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from targetry.cli.experiments.report_notes import activity_notes, bayes_notes, day_text, looks_by_day
+from targetry.cli.experiments.report_notes import (
+    activity_notes,
+    bayes_notes,
+    day_text,
+    looks_by_day,
+    variance_text,
+)
 from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.metrics import METRICS
@@ -23,11 +29,12 @@ def render_markdown(report: Report) -> str:
 
 
 def _activity(report: Report, activity: ActivityReport) -> str:
+    is_adjusted = report.cuped is not None
     lines = [
         f"### {escape_markdown(activity.label)}",
         "",
-        f"| Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value | Verdict |",
-        "| --- | ---: | ---: | ---: | ---: | --- |",
+        f"| Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value |{' Variance |' * is_adjusted} Verdict |",
+        f"| --- | ---: | ---: | ---: | ---: |{' ---: |' * is_adjusted} --- |",
     ]
     lines += [_row(report, activity, one) for one in activity.experiences]
     split = activity.sample_ratio
@@ -93,6 +100,8 @@ def _row(report: Report, activity: ActivityReport, one: ExperienceReport) -> str
     elif one is activity.experiences[0]:
         lift = "control"
     verdict = verdict_words(one, activity, report)
+    if report.cuped is not None:
+        p_value += f" | {variance_text(report, one)}"
     return f"| {escape_markdown(one.label)} | {one.visitors:,} | {mean} | {lift} | {p_value} | {verdict} |"
 
 

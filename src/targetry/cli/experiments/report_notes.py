@@ -14,6 +14,7 @@ from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import describe_cap, describe_largest_part
 
 _LARGE_PART = 0.05  # of the revenue
+_LITTLE_LEFT = 0.95  # of the variance
 
 
 def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
@@ -45,6 +46,17 @@ def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
         yield f"{visitors} came in the future: the clock of an edge or of this machine is wrong"
     if activity.unusable_totals:
         yield describe_unusable_totals(activity.unusable_totals)
+
+
+def variance_text(report: Report, experience: ExperienceReport) -> str:
+    """Return what the adjustment by the time before the test did to the variance of a lift."""
+    metric = experience.metrics.get(report.metric)
+    if metric is None or metric.lift is None:
+        return ""
+    left = metric.lift.variance_left
+    if left is None:
+        return "–"
+    return f"{round(100 * (left - 1)) or 0:+} %"
 
 
 def bayes_notes(activity: ActivityReport) -> Iterator[str]:
@@ -87,6 +99,15 @@ def _adjustment(report: Report, activity: ActivityReport) -> Iterator[str]:
         yield f"not adjusted: {have}, and {100 * LEAST_COVERAGE:.0f} % are needed"
     else:
         yield f"lifts are adjusted by the time before the first impression: {have}"
+        lifts = [
+            one.metrics[report.metric].lift for one in activity.experiences if report.metric in one.metrics
+        ]
+        left = [one.variance_left for one in lifts if one is not None and one.variance_left is not None]
+        if not left and any(lifts):
+            reason = "" if report.metric == "rpo" else ": all visitors did the same before"
+            yield f"{METRICS[report.metric].label.lower()} is not adjusted{reason}"
+        elif left and min(left) > _LITTLE_LEFT:
+            yield "the adjustment hardly reduces the variance: what visitors did before does not predict the metric"
 
 
 def _incomparable(report: Report, activity: ActivityReport) -> Iterator[str]:

@@ -7,7 +7,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from targetry.cli.experiments.report_notes import activity_notes, bayes_notes, day_text, looks_by_day
+from targetry.cli.experiments.report_notes import (
+    activity_notes,
+    bayes_notes,
+    day_text,
+    looks_by_day,
+    variance_text,
+)
 from targetry.cli.rendering.output import console
 from targetry.humanize.figures import (
     describe_removal,
@@ -79,6 +85,9 @@ def _table(report: Report, activity: ActivityReport) -> Table:
     headings = ["Converted", "Rate"] if is_conversion else ["Visitors", METRICS[report.metric].label]
     for heading in (*headings, *(("Lift", "p-value") if is_compared else ())):
         table.add_column(heading, justify="right")
+    is_adjusted = is_compared and report.cuped is not None
+    if is_adjusted:
+        table.add_column("Var.", justify="right")
     if activity.orders:
         table.add_column("Orders", justify="right")
     for one in activity.experiences:
@@ -88,6 +97,7 @@ def _table(report: Report, activity: ActivityReport) -> Table:
         else:
             cells += [Text(f"{one.visitors:,}"), _mean(one.metrics.get(report.metric))]
         cells += _lift_cells(report, one, is_control=one is activity.experiences[0]) if is_compared else []
+        cells += [Text(variance_text(report, one))] if is_adjusted else []
         cells += [_two_lines(f"{one.orders:,}", f"{one.revenue:,.2f}")] if activity.orders else []
         table.add_row(*cells)
     return table
