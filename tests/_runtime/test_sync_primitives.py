@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from targetry._runtime.sync_primitives import OneShotEvent, Semaphore, WakeupEvent
+from targetry._runtime.sync_primitives import Mutex, OneShotEvent, WakeupEvent
 
 LONG_S = 30.0  # for what is sure to come
 PRIMITIVES = {
     "wakeup event": (WakeupEvent, lambda one: (one.set(), one.wait(0))),
     "one-shot event": (OneShotEvent, lambda one: (one.set(), one.wait(0))),
-    "semaphore": (lambda: Semaphore(1), lambda one: (one.acquire(0), one.release())),
+    "mutex": (Mutex, lambda one: (one.acquire(0), one.release())),
 }
 
 
@@ -64,42 +64,38 @@ def test_one_shot_event_wait_ends_at_its_time() -> None:
     assert not OneShotEvent().wait(0.01)
 
 
-def test_semaphore_gives_as_many_permits_as_it_has() -> None:
-    semaphore = Semaphore(2)
-    assert [semaphore.acquire(0) for _ in range(3)] == [True, True, False]
-    semaphore.release()
-    assert semaphore.acquire(0)
+def test_mutex_is_held_once_until_it_is_released() -> None:
+    mutex = Mutex()
+    assert [mutex.acquire(0) for _ in range(2)] == [True, False]
+    mutex.release()
+    assert mutex.acquire(0)
 
 
-def test_semaphore_released_permit_goes_to_a_waiting_thread() -> None:
-    semaphore = Semaphore(1)
-    semaphore.acquire(0)
+def test_released_mutex_goes_to_a_waiting_thread() -> None:
+    mutex = Mutex()
+    mutex.acquire(0)
     got: list[bool] = []
-    thread = in_thread(lambda: got.append(semaphore.acquire(LONG_S)))
-    semaphore.release()
+    thread = in_thread(lambda: got.append(mutex.acquire(LONG_S)))
+    mutex.release()
     thread.join(LONG_S)
     assert got == [True]
 
 
-def test_semaphore_never_has_more_holders_than_permits() -> None:
-    semaphore, holders, most, done = Semaphore(3), [0], [0], []
-    guard = threading.Lock()
+def test_mutex_never_has_two_holders() -> None:
+    mutex, holders, most, done = Mutex(), [0], [0], []
 
     def hold() -> None:
         for _ in range(200):
-            assert semaphore.acquire(LONG_S)
-            with guard:
+            with mutex:
                 holders[0] += 1
                 most[0] = max(most[0], holders[0])
-            with guard:
                 holders[0] -= 1
-            semaphore.release()
         done.append(True)
 
     threads = [in_thread(hold) for _ in range(8)]
     for thread in threads:
         thread.join(LONG_S)
-    assert (len(done), most[0] <= 3) == (8, True)
+    assert (len(done), most[0]) == (8, 1)
 
 
 def test_no_wakeup_is_lost_between_two_threads() -> None:

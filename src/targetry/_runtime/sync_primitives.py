@@ -1,6 +1,6 @@
 """Synchronization primitives that are safe in signal handlers, finalizers and late gevent patches.
 
-`threading.Event`, `Condition` and `Semaphore` hold a lock while they notify. A signal handler or a
+`threading.Event` and `Condition` hold a lock while they notify. A signal handler or a
 finalizer that runs at that moment in the same thread, and notifies too, waits for itself. They also
 keep the type of lock that existed when they were created: a greenlet that waits on a lock from
 before `gevent.monkey.patch_all()` stops its hub.
@@ -77,21 +77,21 @@ class OneShotEvent:
         return _wait_for(self._waiting, self.is_set, threading.TIMEOUT_MAX if seconds is None else seconds)
 
 
-class Semaphore:
-    """Counting semaphore; as a context manager it waits for a permit without limit."""
+class Mutex:
+    """Lock of one holder at a time; as a context manager it waits without limit."""
 
     __slots__ = ("_free", "_waiting")
 
-    def __init__(self, permits: int) -> None:
-        self._free: deque[None] = deque([None] * permits)
+    def __init__(self) -> None:
+        self._free: deque[None] = deque([None])  # empty while it is held
         self._waiting: _Waiting = deque()
 
     def acquire(self, seconds: float) -> bool:
-        """Take a permit within `seconds`; return whether there was one."""
+        """Wait for at most `seconds`; return whether it is held now."""
         return _wait_for(self._waiting, self._take, seconds)
 
     def release(self) -> None:
-        """Return a permit. Never waits, never raises."""
+        """Let the next thread hold it. Never waits, never raises."""
         self._free.append(None)
         if self._waiting:
             _wake_one(self._waiting)

@@ -10,7 +10,7 @@ from targetry._client.async_client import AsyncTargetClient
 from targetry._client.options import ClientOptions, client_settings
 from targetry._client.sync_client import TargetClient
 from targetry._runtime.forks import register_fork_handler
-from targetry._runtime.sync_primitives import Semaphore
+from targetry._runtime.sync_primitives import Mutex
 from targetry.errors import OptionError
 from targetry.models import DecisioningMethod
 from targetry.models.scalars import type_name
@@ -41,7 +41,7 @@ class ClientSource:
     def __init__(self, given: ClientInput, settings: WebSettings, *, asynchronous: bool) -> None:
         self._settings = settings
         self._asynchronous = asynchronous
-        self._turn = Semaphore(1)
+        self._turn = Mutex()
         self._own: TargetClient | AsyncTargetClient | None = None
         self._options: Mapping[str, Any] | None = None
         self.visits: Visits | None = None
@@ -91,7 +91,7 @@ class ClientSource:
 
     def after_fork(self) -> None:
         """Free the turn in a child: another thread may have had it."""
-        self._turn = Semaphore(1)
+        self._turn = Mutex()
 
 
 def _check_kind(client: TargetClient | AsyncTargetClient, asynchronous: bool) -> None:
