@@ -27,13 +27,13 @@ AB_OFFERS = "get_offers on device, A/B test"
 RULE_OFFERS = "get_offers on device, parameter rule"
 # Call → most instructions, and of which call they are at most which part.
 LIMITS: dict[str, tuple[int, str | None, int]] = {
-    AB_OFFERS: (126_000, None, 1),
+    AB_OFFERS: (123_000, None, 1),
     "decide, A/B test": (12_500, AB_OFFERS, 8),
     "decide, A/B test, reported": (19_500, AB_OFFERS, 5),
     "decide, parameter rule": (21_000, RULE_OFFERS, 5),
     "visitor and decide, A/B test": (33_000, AB_OFFERS, 3),
     "flag, A/B test, impression window": (25_000, AB_OFFERS, 5),
-    "the edge's deliver": (85_000, None, 1),
+    "the edge's deliver": (82_500, None, 1),
     "the edge's OFREP, one flag": (98_000, None, 1),
 }
 HERE = Path(__file__).resolve().parent

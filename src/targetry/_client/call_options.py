@@ -60,7 +60,12 @@ def offer_settings(
             (`request.execute.mboxes[1].name`).
         TypeError: A keyword is not an option, or an option is given twice.
     """
-    given = options if not keywords and type(options) is dict else _given(call, options, keywords)
+    if options is None and keywords.keys() <= _KNOWN:
+        given = keywords
+    elif not keywords and type(options) is dict:
+        given = options
+    else:
+        given = _given(call, options, keywords)
     if not given:
         raise OptionError("options", "are required", MESSAGES["OPTIONS_REQUIRED"])
     request = given.get("request")
@@ -275,6 +280,6 @@ _CHECKS: Final = {
     for name, option in CALL_OPTIONS.items()
     if name not in ("request", "decisioning_method")
 }
-_KNOWN: Final = (*CALL_OPTIONS, "events", "config")
+_KNOWN: Final = dict.fromkeys((*CALL_OPTIONS, "events", "config")).keys()
 CALL_SECTION: Final = options_section(CALL_OPTIONS)
 ASYNC_CALL_SECTION: Final = options_section(options_in(_CommonOptions))

@@ -250,23 +250,20 @@ def envelope(
         meta["stale"] = True
     tnt_id = response.id.tnt_id if response.id is not None else None
     visitor = prepared.visitor
-    values: dict[str, Any] = {
-        "visitor_state": visitor.get_state() if visitor is not None else None,
-        "request": prepared.request,
-        "response": response,
-        "target_cookie": target_cookie(prepared.session_id, tnt_id, now),
-        "meta": meta,
-    }
+    result = TargetDeliveryResponse.__new__(TargetDeliveryResponse)  # all keys are known, so no check
+    result["visitor_state"] = visitor.get_state() if visitor is not None else None
+    result["request"] = prepared.request
+    result["response"] = response
+    result["target_cookie"] = target_cookie(prepared.session_id, tnt_id, now)
+    result["meta"] = meta
     if cluster := prepared.cluster or (response.edge_host and cluster_of_edge_host(response.edge_host)):
-        values["target_location_hint_cookie"] = location_hint_cookie(cluster)
+        result["target_location_hint_cookie"] = location_hint_cookie(cluster)
     if analytics:
-        values["analytics_details"] = analytics
+        result["analytics_details"] = analytics
     if traces:
-        values["trace"] = traces
+        result["trace"] = traces
     if tokens:
-        values["response_tokens"] = tokens
-    result = TargetDeliveryResponse.__new__(TargetDeliveryResponse)
-    result.update(values)  # all keys are known, so no check is needed
+        result["response_tokens"] = tokens
     return result
 
 

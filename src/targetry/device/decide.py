@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from targetry.device import personalize
 from targetry.device.encoded_mboxes import EncodedMboxes, encode_without_index, with_index
 from targetry.device.logic.facts import Facts, RequestFacts, RuleFailure, bucketing_id
-from targetry.device.matching import all_matches, first_match
+from targetry.device.matching import all_matches, first_in_window, first_match
 from targetry.device.personalize import Template
 from targetry.device.remote import RemoteDependency, remote_dependency
 from targetry.device.ruleset import EMPTY_LOCATION, CompiledRule, Location, RuleSet
@@ -218,15 +218,17 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
         responses: list[AnyMboxResponse] = []
         for details in requested:
             name = details.name
-            facts = Facts(self.request, details, name)
             location = rules.mboxes.get(name or "", EMPTY_LOCATION)
-            if name == rules.global_mbox:
-                responses += [self._response(rule, facts, details) for rule in self._every(location, facts)]
-                continue
-            if tracer is not None:
-                rule = tracer.first(location, facts)
+            runs = location.unrestricted if token is None else location.runs(token)
+            if tracer is None and not location.has_conditions and name != rules.global_mbox:
+                rule, facts = first_in_window(runs, self.request), None
             else:
-                rule = first_match(location.unrestricted if token is None else location.runs(token), facts)
+                facts = Facts(self.request, details, name)
+                if name == rules.global_mbox:
+                    every = self._every(location, facts)
+                    responses += [self._response(rule, facts, details) for rule in every]
+                    continue
+                rule = first_match(runs, facts) if tracer is None else tracer.first(location, facts)
             if rule is not None:
                 responses.append(self._response(rule, facts, details))
             else:
@@ -237,7 +239,8 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
                     self.matches.append(Match("mbox", name, name, None, []))
         return responses
 
-    def _response(self, rule: CompiledRule, facts: Facts, details: MboxRequest) -> AnyMboxResponse:
+    def _response(self, rule: CompiledRule, facts: Facts | None, details: MboxRequest) -> AnyMboxResponse:
+        """Return the response of an mbox; `facts` is None if they were not needed before."""
         template = rule.template or self.rules.template(rule)
         if self.impressions is not None:
             self._record(rule, template, self.impressions)
@@ -250,8 +253,15 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
         return with_index(encoded, details.index)  # type: ignore[return-value]
 
     def _new_response(
-        self, rule: CompiledRule, template: Template, facts: Facts, details: MboxRequest, index: int | None
+        self,
+        rule: CompiledRule,
+        template: Template,
+        facts: Facts | None,
+        details: MboxRequest,
+        index: int | None,
     ) -> AnyMboxResponse:
+        if facts is None:
+            facts = Facts(self.request, details, details.name)
         options = self._options(template, facts)
         if self.matches is not None:
             self.matches.append(Match("mbox", details.name, template.name or details.name, rule, options))
@@ -290,8 +300,8 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
         response.metrics = list(metrics.values()) or None
         return response
 
-    def _traced(self, facts: Facts, location_type: str) -> dict[str, Any] | None:
-        return None if self.tracer is None else self.tracer.document(facts, location_type)
+    def _traced(self, facts: Facts | None, location_type: str) -> dict[str, Any] | None:
+        return None if self.tracer is None or facts is None else self.tracer.document(facts, location_type)
 
 
 class _Execute(_Mode[MboxResponse]):
