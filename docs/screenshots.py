@@ -100,7 +100,13 @@ async def take_pictures(path: str, profile: Path) -> None:
             await page.wait_for("document.querySelector('#rows .rules') !== null")
             await save(page, f"edge-{theme}.png")
         await page.open(f"{URL}/ask?{QUESTION}")
-        await asyncio.sleep(6)  # the frame of the offer has no sign of its own
+        await page.evaluate("document.querySelector('iframe').scrollIntoView({block: 'nearest'})")
+        await page.evaluate(
+            "(frame => { frame.onload = () => { window.isFramed = true; }; frame.loading = 'eager'; frame.src = frame.src; })"
+            "(document.querySelector('iframe'))"
+        )
+        await page.wait_for("window.isFramed")
+        await asyncio.sleep(2)  # until it is drawn, of which there is no sign
         await save(page, "ask.png")
 
 

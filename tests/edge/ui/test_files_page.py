@@ -12,6 +12,10 @@ from starlette.testclient import TestClient
 
 from support.activities import HERO, write_files
 from support.edge import web_client
+from targetry.activities.compile.compiler import compile_activities
+from targetry.activities.compile.loading import load_folder
+from targetry.activities.model.files import LOCK_FILE, ActivityFolder
+from targetry.activities.model.lock_file import render_lock
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.watcher import ArtifactWatcher
 from targetry.edge.http.write_access import WriteAccess
@@ -79,6 +83,18 @@ def test_warning_is_shown_next_to_the_plan(site: Site) -> None:
     page = site.send(HERO.replace("share: 50", "share: 40", 1), "plan").text
     assert "warning TA204" in page
     assert "10.00 % of its visitors" in page
+
+
+def test_old_lock_is_a_warning_as_the_edge_serves_it(site: Site) -> None:
+    loaded = load_folder(ActivityFolder(site.folder))
+    assert loaded.activities is not None
+    lock = compile_activities(loaded.activities).lock
+    (site.folder / LOCK_FILE).write_text(render_lock(lock))
+    page = site.send(CHANGED, "plan").text
+    assert 'class="finding warning">targetry.lock:1:1: warning TA007: the lock is out of date' in page
+    assert "of its visitors switch from sale to everyday; no other visitor moves" in page
+    site.send(CHANGED)
+    assert site.text() == CHANGED
 
 
 def test_saved_file_is_served(site: Site) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from targetry.activities.compile.compiler import compile_activities
 from targetry.activities.compile.loading import load_folder
 from targetry.activities.lint.checker import check_loaded
@@ -108,7 +110,9 @@ class FolderEditor:
         result = compile_activities(loaded.activities, loaded.lock)
         if result.findings:
             return EditPreview(findings, None)
-        return EditPreview(findings, plan_text(plan(served, served_artifact(result))))
+        # The edge serves the folder with an old lock, too, and a command brings that up to date.
+        shown = [replace(one, level="warning") if one.code == "TA007" else one for one in findings]
+        return EditPreview(shown, plan_text(plan(served, served_artifact(result))))
 
     def save(self, edited: EditedFile, text: str) -> None:
         """Write a file as a whole, with the line ends that it has.
