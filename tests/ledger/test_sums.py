@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,41 @@ def test_report_counts_what_killed_processes_left(tmp_path: Path) -> None:
     with Reader.open(tmp_path) as reader:
         assert shown(reader.sums()) == aggregate_plainly(events)
     assert uncounted_events(tmp_path) == 0
+
+
+def test_two_reports_during_a_prune_count_the_events_of_their_snapshots(tmp_path: Path) -> None:
+    def some(name: str, number: int) -> list[LedgerEvent]:
+        kinds = ("impression", "click", "order")
+        return [
+            event(
+                f"{name}-{number}-{n}",
+                kinds[n % 3],
+                f"v{(number + n) % 17}",
+                at=1000 + number,
+                experience_id=str(n % 2),
+                order_id=f"{name}-{number}-{n}",
+                order_total=1.5,
+            )
+            for n in range(12)
+        ]
+
+    def record(ledger: Ledger) -> None:
+        for number in range(30):
+            ledger.record(some("new", number))
+
+    def report() -> None:
+        for _ in range(5):
+            with Reader.open(tmp_path) as reader:
+                assert shown(reader.sums()) == aggregate_plainly(list(reader.events()))
+
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger, ThreadPoolExecutor(3) as pool:
+        for number in range(30):
+            ledger.record(some("old", number))
+        work = [pool.submit(record, ledger), pool.submit(report), pool.submit(report)]
+        for cutoff in range(1002, 1030, 5):
+            prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + cutoff)
+        for one in work:
+            one.result()
 
 
 @pytest.mark.parametrize("removed", [1000, 1001, 5000])

@@ -96,3 +96,10 @@ def test_file_is_removed(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir())
     lock.remove_file()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_file_of_a_held_lock_is_not_removed(tmp_path: Path) -> None:
+    with WriteLock(tmp_path, 0.0).hold():
+        WriteLock(tmp_path, 0.0).remove_file()
+        with pytest.raises(LedgerError), WriteLock(tmp_path, 0.0).hold():
+            pass

@@ -199,9 +199,9 @@ class WriteLock:
                 lock.release()
 
     def remove_file(self) -> None:
-        """Remove the lock file. Processes that use it meanwhile are left to SQLite's own lock."""
+        """Remove the lock file, unless it is held."""
         with contextlib.suppress(OSError):
-            self._path.unlink()
+            FileLock(self._path).remove()
 
     def _acquire(self) -> FileLock | None:
         """Return the lock; None if no file can be created, so that SQLite reports the reason."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from targetry.ledger.counting import commit_chunk, uncounted
+from targetry.ledger.counting import CHUNK, commit_chunk, uncounted
 from targetry.ledger.database import (
     BUSY_S,
     FILE_NAME,
@@ -99,8 +99,7 @@ class Reader:
             waiting = _uncounted(connection)
             if waiting:
                 connection.close()
-                _count(path, waiting, progress)
-                connection = open_for_reading(path, BUSY_S)
+                connection = _count(path, waiting, progress) or open_for_reading(path, BUSY_S)
         return cls(path / FILE_NAME, connection)
 
     def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:
@@ -233,18 +232,21 @@ def _uncounted(connection: sqlite3.Connection) -> int:
     return uncounted(connection)
 
 
-def _count(folder: Path, waiting: int, progress: Progress) -> None:
-    """Count about as many events as are waiting, unless the file cannot be written."""
+def _count(folder: Path, waiting: int, progress: Progress) -> sqlite3.Connection | None:
+    """Count the events and return a snapshot with all of them; None if the file cannot be written.
+
+    The write lock is held from the last count to the snapshot, so that no event comes in between.
+    """
     lock, done = WriteLock(folder, BUSY_S), 0
     with (
         contextlib.suppress(LedgerError, sqlite3.Error),
         contextlib.closing(open_for_counting(folder, BUSY_S)) as connection,
     ):
-        while done < waiting:
+        while True:
             with lock.hold():
                 counted = commit_chunk(connection)
-            if not counted:
-                break
+                if counted < CHUNK:
+                    return open_for_reading(folder, BUSY_S)
             done += counted
             progress(min(done, waiting), waiting)
-    lock.remove_file()
+    return None
