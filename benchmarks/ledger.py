@@ -48,16 +48,19 @@ EVENTS = """
         'visitor-' || (100000000000 + i / 4), '' || (i / 4 % 5), '' || (i / 20 % 2), 'hero', 'token-of-an-experience',
         1790000000000 + (i / 4 % 30) * 86400000 + i % 86400000, 'session-' || (100000000000 + i / 4),
         CASE WHEN i % 4 = 3 AND i / 4 % 12 = 0 THEN 'order-' || i END,
-        CASE WHEN i % 4 = 3 AND i / 4 % 12 = 0 THEN (i * 31 % 20000) / 100.0 END, 1790000000000 + i
+        CASE WHEN i % 4 = 3 AND i / 4 % 12 = 0 THEN (i * 31 % 20000) / 100.0 END, 1790000000000 + i,
+        {facts}
 """
+FACTS = """'{"browser": "' || CASE i / 4 % 7 WHEN 0 THEN 'firefox' WHEN 1 THEN 'safari' ELSE 'chrome' END || '"}'"""
 FIELDS = (
     "id, kind, visitor, activity_id, experience_id, location, token, timestamp_ms, session_id, order_id, order_total, "
-    "recorded_ms"
+    "recorded_ms, facts"
 )
 
 
 def fill_sqlite(folder: Path, count: int) -> None:
-    """Make a ledger of `count` events, whose triggers keep the sums."""
+    """Make a ledger of `count` events, and count them."""
+    from targetry.ledger.counting import commit_chunk
     from targetry.ledger.ledger import Ledger
 
     Ledger.open(folder).close()
@@ -68,9 +71,12 @@ def fill_sqlite(folder: Path, count: int) -> None:
         with connection:
             connection.execute(
                 "WITH RECURSIVE number(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM number WHERE i + 1 < ?) "
-                f"INSERT INTO event ({FIELDS}) {EVENTS} FROM number",
+                f"INSERT INTO event ({FIELDS}) {EVENTS.format(facts=FACTS)} FROM number",
                 (start, min(start + CHUNK, count)),
             )
+    connection.isolation_level = None
+    while commit_chunk(connection, CHUNK):
+        pass
     connection.close()
 
 
@@ -81,10 +87,11 @@ def fill_postgres(url: str, count: int) -> None:
     from targetry.ledger.postgres.ledger import PostgresLedger
 
     PostgresLedger.open(url).close()
+    events = EVENTS.format(facts=f"({FACTS})::jsonb").replace("%", "%%")
     with psycopg.connect(url, autocommit=True) as connection:
         for start in range(0, count, CHUNK):
             connection.execute(
-                f"INSERT INTO targetry_event ({FIELDS}) {EVENTS.replace('%', '%%')} "
+                f"INSERT INTO targetry_event ({FIELDS}) {events} "
                 "FROM generate_series(%s::bigint, %s::bigint - 1) AS number(i)",
                 (start, min(start + CHUNK, count)),
             )

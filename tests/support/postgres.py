@@ -35,15 +35,15 @@ class PostgresServer:
         self.port = port
         self._settings = settings
         self.url = f"postgresql://{_USER}@127.0.0.1:{port}/postgres"
-        self._folder = folder
+        self.folder = folder
 
     def start(self) -> None:
         """Start the server and wait until it accepts connections."""
         settings = (
-            f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 "
+            f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 "
             f"-c max_connections=40 {self._settings}"
         )
-        log = self._folder / "log"
+        log = self.folder / "log"
         command = ["start", "-w", "-t", str(_TIMEOUT_S), "-D", self._data, "-l", str(log), "-o", settings]
         deadline = time.monotonic() + _TIMEOUT_S
         while True:
@@ -63,7 +63,7 @@ class PostgresServer:
     @property
     def pid(self) -> int:
         """Process id of the server's main process."""
-        return int((self._folder / "data" / "postmaster.pid").read_text("utf-8").splitlines()[0])
+        return int((self.folder / "data" / "postmaster.pid").read_text("utf-8").splitlines()[0])
 
     def kill(self) -> None:
         """Kill the server's main process."""
@@ -75,9 +75,11 @@ class PostgresServer:
 
     @property
     def _data(self) -> str:
-        return str(self._folder / "data")
+        return str(self.folder / "data")
 
 
+# Ends the server and removes its folder when its stdin closes, as when this process is killed.
+_GUARD = 'cat > /dev/null; "$0" stop -m immediate -D "$1/data"; rm -rf "$1"'
 _FOR_TESTS = "-c fsync=off -c autovacuum=off -c shared_buffers=16MB"
 
 
@@ -99,11 +101,32 @@ def postgres_server(settings: str = _FOR_TESTS) -> Iterator[PostgresServer]:
             port = found.getsockname()[1]
         server = PostgresServer(Path(name), port, settings)
         server.initialize()
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+        with _guarded(name):
+            server.start()
+            try:
+                yield server
+            finally:
+                server.stop()
+
+
+@contextlib.contextmanager
+def _guarded(folder: str) -> Iterator[None]:
+    """End the server of a folder with this process, however the process ends."""
+    guard = subprocess.Popen(
+        ["sh", "-c", _GUARD, str(program("pg_ctl")), folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        user=_user(),
+        cwd="/",
+    )
+    with guard:
+        yield
+
+
+def _user() -> str | None:
+    return _USER if os.geteuid() == 0 else None
 
 
 def _run(name: str, *arguments: str) -> None:
@@ -116,6 +139,6 @@ def _run(name: str, *arguments: str) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         timeout=2 * _TIMEOUT_S,
-        user=_USER if os.geteuid() == 0 else None,
+        user=_user(),
         cwd="/",
     )
