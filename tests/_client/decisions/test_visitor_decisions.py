@@ -218,7 +218,7 @@ def test_visitor_with_a_wrong_part_raises_with_its_path(make: Any, given: dict[s
     ],
     ids=lambda ids: "+".join(ids),
 )
-@pytest.mark.parametrize("address", [None, Address(url="https://a.example/?b")], ids=["flat", "address"])
+@each_case("address", [None, Address(url="https://a.example/?b")], ids=["flat", "address"])
 def test_context_as_model_or_mapping_makes_the_same_visitor(
     ids: dict[str, Any], address: Address | None
 ) -> None:
