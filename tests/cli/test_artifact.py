@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from differential.suites import SUITES
-from support.cli import json_output, text_output, write_artifact
+from support.cli import json_output, run, text_output, write_artifact
 from support.device import artifact, mboxes_of, rule, window
+from targetry import samples, testing
 
 
 def test_sample_shop_is_shown() -> None:
@@ -107,6 +110,38 @@ def test_artifact_with_little_meta_data_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not SUITES.is_dir(), reason="the suites are not next to the checkout")
+def test_artifact_of_a_git_revision_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    folder = tmp_path / "made"
+    folder.mkdir()
+    shutil.copy(samples.shop_path(), folder / "rules.json")
+    git("init", "-q", "-b", "main")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    (folder / "rules.json").write_text("{}")
+    monkeypatch.chdir(folder)
+    source = "git:main:rules.json"
+    assert text_output("artifact", source, width=200).startswith(f"{source} · version 1.0.0")
+    explained = text_output("explain", "--artifact", source, "--mbox", "hero", "--tnt-id", "a1b2", width=200)
+    assert "matched: the allocation" in explained
+    assert run("activities", "decompile", source, "-O", "activities").exit_code == 0
+    assert text_output("activities", "plan", source, "activities") == "No changes.\n"
+    for wrong in ("git:main", "git:none:rules.json", "git:main:none.json", "git:-x:rules.json"):
+        result = run("artifact", wrong)
+        assert (result.exit_code, "Traceback" in result.output) == (1, False)
+
+
+def test_page_in_place_of_an_artifact_is_an_error_with_the_path() -> None:
+    with testing.edge() as edge:
+        assert "Not used" not in text_output("artifact", f"{edge.url}/acme/production/v1/rules.json")
+        result = run("artifact", edge.url, width=300)
+    assert result.exit_code == 1
+    assert "a page and no artifact; add the path" in result.stderr
+
+
 def test_every_real_artifact_is_shown() -> None:
     for path in sorted((SUITES / "artifacts").glob("*.json")):
         activities = json_output("artifact", path)["activities"]

@@ -134,7 +134,7 @@ def artifact(
     file: Annotated[
         str | None,
         typer.Argument(
-            help="A rules.json or rules.bin, or its URL; '-' is stdin. Default: the shop that comes with Targetry.",
+            help="A rules.json or rules.bin: a file, a URL, git:REF:FILE, or '-' for stdin. Default: the shop that comes with Targetry.",
             show_default=False,
         ),
     ] = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
@@ -49,12 +48,12 @@ def _decision_option(*names: str, help: str, metavar: str) -> Any:
 
 
 ArtifactFile = Annotated[
-    Path | None,
+    str | None,
     _decision_option(
         "--artifact",
         "-a",
         metavar="FILE",
-        help="A rules.json or rules.bin; '-' is stdin. Default: the shop that comes with Targetry.",
+        help="A rules.json or rules.bin: a file, a URL, git:REF:FILE, or '-' for stdin. Default: the shop that comes with Targetry.",
     ),
 ]
 OrganizationId = Annotated[

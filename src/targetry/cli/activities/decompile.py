@@ -25,7 +25,10 @@ from targetry.errors import ArtifactError, TargetError
 def decompile_command(
     artifact: Annotated[
         str,
-        typer.Argument(metavar="ARTIFACT", help="A rules.json or rules.bin, its URL, or '-' for stdin."),
+        typer.Argument(
+            metavar="ARTIFACT",
+            help="A rules.json or rules.bin: a file, a URL, git:REF:FILE, or '-' for stdin.",
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-O", metavar="DIR", help="The folder, which must be new or empty.")

@@ -19,7 +19,14 @@ from targetry.activities.review.plan_visitors import with_visitors
 from targetry.activities.review.visitor_sample import VisitorSample
 from targetry.cli.activities.folder import EnvironmentOption
 from targetry.cli.inputs.activity_folder import compiled_artifact
-from targetry.cli.inputs.artifact_source import SourceError, is_url, read_bytes, read_text
+from targetry.cli.inputs.artifact_source import (
+    GIT,
+    SourceError,
+    is_url,
+    read_bytes,
+    read_text,
+    split_revision,
+)
 from targetry.cli.inputs.git_revision import folder_at
 from targetry.cli.rendering.output import print_json
 from targetry.delivery.hosts import artifact_url
@@ -78,8 +85,8 @@ def plan_command(
 ) -> None:
     """Describe the differences between two states of the activities, and who moves.
 
-    Each is a folder, an artifact (a file, '-' or a URL), the address of an edge, or a folder of a
-    git revision: git:REF:DIR.
+    Each is a folder, an artifact (a file, '-' or a URL), the address of an edge, or a folder or an
+    artifact of a git revision: git:REF:PATH.
 
     \b
     [bold]Examples[/]
@@ -156,10 +163,8 @@ def _is_edge(source: str) -> bool:
 
 def _document(source: str, environment: str | None, organization_id: str | None) -> dict[str, Any]:
     """Return the artifact of a source that is no address of an edge."""
-    if source.startswith("git:"):
-        revision, colon, folder = source.removeprefix("git:").rpartition(":")
-        if not colon or not folder:
-            raise typer.BadParameter(f"{source!r} is not of the form git:REF:DIR")
+    if source.startswith(GIT) and not source.endswith((".json", ".bin")):
+        revision, folder = split_revision(source)
         with folder_at(revision, Path(folder)) as path:
             return compiled_artifact(path, environment, shown=source)
     if not is_url(source) and Path(source).is_dir():

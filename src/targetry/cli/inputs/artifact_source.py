@@ -1,11 +1,11 @@
-"""Artifacts as commands take them: of a file, stdin, a URL, or Adobe's CDN."""
+"""Artifacts as commands take them: of a file, stdin, a URL, a git revision, or Adobe's CDN."""
 
 from __future__ import annotations
 
 import sys
 import time
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry.cli.rendering.output import console
@@ -14,6 +14,10 @@ from targetry.device.obfuscation import is_obfuscated
 from targetry.errors import ArtifactError, TargetError
 
 STDIN: Final = "-"
+GIT: Final = "git:"
+"""Beginning of a file or folder of a git revision: `git:REF:PATH`."""
+
+_Bytes = TypeVar("_Bytes", bytes, bytearray)
 _PIECE: Final = 1024 * 1024
 _TIMEOUT_S: Final = 60.0
 
@@ -23,10 +27,10 @@ class SourceError(TargetError):
 
 
 def read_bytes(source: str, name: str | None = None) -> bytes:
-    """Return the bytes of a file, of stdin (`-`) or of an http or https URL.
+    """Return the bytes of a file, of stdin (`-`), of an http or https URL, or of a git revision.
 
     Args:
-        source: The path, `-` or the URL.
+        source: The path, `-`, the URL, or `git:REF:FILE`.
         name: Name for errors. Default: the source.
 
     Raises:
@@ -35,6 +39,10 @@ def read_bytes(source: str, name: str | None = None) -> bytes:
     name = name or ("stdin" if source == STDIN else source)
     if is_url(source):
         return download(source)
+    if source.startswith(GIT):
+        from targetry.cli.inputs.git_revision import file_at
+
+        return _bounded(file_at(*split_revision(source)), name)
     try:
         if source == STDIN:
             return _read_all(sys.stdin.buffer, name)
@@ -43,6 +51,14 @@ def read_bytes(source: str, name: str | None = None) -> bytes:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise SourceError(f"{name}: {reason}") from error
+
+
+def split_revision(source: str) -> tuple[str, str]:
+    """Return the revision and the path of `git:REF:PATH`. Raises `SourceError`."""
+    revision, colon, path = source.removeprefix(GIT).rpartition(":")
+    if not colon or not path:
+        raise SourceError(f"{source!r} is not of the form git:REF:PATH; give a revision and a path")
+    return revision, path
 
 
 def is_url(source: str) -> bool:
@@ -66,6 +82,11 @@ def download(url: str) -> bytes:
     finally:
         transport.close()
     if isinstance(outcome, Downloaded):
+        if outcome.body.lstrip()[:1] == b"<":
+            raise SourceError(
+                f"{shown_url(url)}: this is a page and no artifact; add the path of the artifact, for an edge "
+                "/CLIENT/production/v1/rules.json"
+            )
         return outcome.body
     reason = str(outcome.error) if isinstance(outcome, Failed) else "it has no content"
     raise SourceError(f"{shown_url(url)}: {reason}")
@@ -91,6 +112,11 @@ def _read_all(file: BinaryIO, name: str) -> bytes:
     data = bytearray()
     while piece := file.read1(_PIECE):  # type: ignore[attr-defined]  # which every binary file has but its protocol lacks
         data += piece
-        if len(data) > MAX_DOCUMENT_BYTES:
-            raise SourceError(f"{name}: larger than {MAX_DOCUMENT_BYTES // 1024 // 1024} MiB")
+        _bounded(data, name)
     return bytes(data)
+
+
+def _bounded(data: _Bytes, name: str) -> _Bytes:
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise SourceError(f"{name}: larger than {MAX_DOCUMENT_BYTES // 1024 // 1024} MiB")
+    return data

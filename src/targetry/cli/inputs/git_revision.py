@@ -1,4 +1,4 @@
-"""Files of a git revision, for comparisons with earlier activities."""
+"""Files of a git revision, for comparisons with earlier activities and artifacts."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ def folder_at(revision: str, folder: Path) -> Iterator[Path]:
         yield Path(temporary) / folder
 
 
+def file_at(revision: str, file: str) -> bytes:
+    """Return the content of a file, relative to the current folder, at a revision.
+
+    Raises:
+        TargetError: There is no such revision or file.
+    """
+    return _git("show", f"{_checked(revision)}:./{file}", cwd=Path.cwd())
+
+
 def lock_at(revision: str, folder: ActivityFolder) -> Lock:
     """Return the lock of a folder at a revision, an empty one if it has none then.
 
@@ -68,5 +77,5 @@ def _git(*arguments: str, cwd: Path) -> bytes:
     if done.returncode:
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
         shown = reason[-1] if reason else "no such revision"
-        raise TargetError(f"git {arguments[0]} failed: {shown}; check the revision and the folder")
+        raise TargetError(f"git {arguments[0]} failed: {shown}; check the revision and the path")
     return done.stdout
