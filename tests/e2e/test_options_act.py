@@ -303,8 +303,10 @@ def uses_the_environment(world: World) -> bool:
     before = dict(os.environ)
     os.environ.update(http_proxy=world.target.url, no_proxy="", NO_PROXY="")
     try:
-        with Target() as other, world.client(trust_env=True, server_domain=other.host) as any_client:
-            any_client.get_offers(request=HERO)
+        with Target() as other:
+            host = f"0.0.0.0:{other.port}"  # leads to the machine, and is no loopback address
+            with world.client(trust_env=True, server_domain=host) as any_client:
+                any_client.get_offers(request=HERO)
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -105,3 +105,13 @@ def test_environment_is_read_in_upper_and_lower_case(monkeypatch: pytest.MonkeyP
     assert str(table.proxy_for("https", "acme.example", 443)) == "http://upper:80"
     assert str(table.proxy_for("http", "acme.example", 80)) == "http://lower:80"
     assert table.proxy_for("https", "direct.example", 443) is None
+
+
+@pytest.mark.parametrize("host", ["localhost", "app.localhost", "127.0.0.1", "127.8.8.8", "::1"])
+def test_proxies_of_the_environment_exempt_the_machine_itself(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("all_proxy", "http://proxy")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert ProxyTable.from_environment().proxy_for("https", host, 443) is None

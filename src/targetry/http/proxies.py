@@ -10,6 +10,7 @@ import msgspec
 
 from targetry._runtime.lazy_import import importing
 
+_LOOPBACK: Final = "localhost,127.0.0.0/8,::1"
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
@@ -77,12 +78,15 @@ class ProxyTable:
 
     @classmethod
     def from_environment(cls) -> ProxyTable:
-        """Read `HTTP_PROXY` and its relatives (or lower-case), or the system's settings."""
+        """Read `HTTP_PROXY` and its relatives (or lower-case), or the system's settings.
+
+        They never apply to the machine itself: a proxy of the network does not lead there.
+        """
         with importing():
             from urllib.request import getproxies  # slow to import, and rarely needed
 
         found = getproxies()
-        return cls(found, found.get("no", ""))
+        return cls(found, f"{found.get('no', '')},{_LOOPBACK}")
 
     def proxy_for(self, scheme: str, host: str, port: int) -> Proxy | None:
         """Return the proxy for a URL's scheme, host and port. Raises `ProxyConfigurationError`."""

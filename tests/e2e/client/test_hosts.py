@@ -16,7 +16,6 @@ import pytest
 from e2e.client.any_client import AnyClient, Connect
 from e2e.client.target import EDGE_HOST, Target, response_to
 from servers.faulty import Received, Steps, answer, json_answer
-from servers.threaded import unused_port
 from targetry import DeliveryRequest, ExecuteRequest, MboxRequest, TransportError
 from targetry.http import AsyncHttpTransport, HttpTransport
 
@@ -270,10 +269,10 @@ def test_notifications_go_to_the_learned_cluster(through_proxy: Through, target:
 def test_proxy_of_the_environment_is_used_only_if_it_is_trusted(
     connect: Connect, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.setenv("http_proxy", target.url)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    connect(trust_env=False).get_offers(request=HERO)
-    with pytest.raises(TransportError):
-        connect(trust_env=True, timeout=200).get_offers(request=HERO)
-    assert len(target.requests) == 1
+    host = f"0.0.0.0:{target.port}"  # leads to the machine, and is no loopback address
+    for trust_env in (True, False):
+        connect(trust_env=trust_env, server_domain=host).get_offers(request=HERO)
+    assert hosts(target) == [f"http://{host}", ""]

@@ -69,14 +69,26 @@ def test_proxy_can_come_from_the_environment(
     connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(_OK)
+    url = f"http://0.0.0.0:{server.port}"  # leads to the machine, and is no loopback address
     with ForwardProxy() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
-        connect(trust_env=True).send(get(server.url))
-        connect(trust_env=False).send(get(server.url))
-        monkeypatch.setenv("no_proxy", "acme.example,127.0.0.0/8")
-        connect(trust_env=True).send(get(server.url))
+        connect(trust_env=True).send(get(url))
+        connect(trust_env=False).send(get(url))
+        monkeypatch.setenv("no_proxy", "acme.example,0.0.0.0/8")
+        connect(trust_env=True).send(get(url))
     assert (len(proxy.asked), len(server.requests)) == (1, 3)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_proxy_of_the_environment_is_not_used_for_the_machine_itself(
+    host: str, connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, server = serve(_OK), serve(_OK)
+    monkeypatch.setenv("http_proxy", proxy.url)
+    monkeypatch.setenv("no_proxy", "")
+    assert connect(trust_env=True).send(get(f"http://{host}:{server.port}")).status == 200
+    assert (len(proxy.requests), len(server.requests)) == (0, 1)
 
 
 def test_invalid_proxy_in_the_environment_raises_transport_error(
