@@ -394,3 +394,32 @@ def test_batch_is_freed_without_the_garbage_collector() -> None:
         assert freed() is None
     finally:
         gc.enable()
+
+
+def test_columns_of_polars_are_read_and_kept_whatever_their_type(tmp_path: Path) -> None:
+    import polars
+
+    texts = ["visitor-0", "visitor-1", "visitor-0"]
+    plain = polars.DataFrame({"tnt_id": texts, "kept": [{"a": one, "b": [one]} for one in texts]})
+    kind = polars.Categorical()
+    coded = plain.with_columns(
+        tnt_id=plain["tnt_id"].cast(kind),
+        kept=plain["kept"].cast(polars.Struct({"a": kind, "b": polars.List(kind)})),
+    )
+    options: dict[str, Any] = {"client": CLIENT, "mboxes": ["hero"], "keep": "*"}
+    expected = decide(plain, SPLIT, **options).read_all().to_pylist()
+    assert decide(coded, SPLIT, **options).read_all().to_pylist() == expected
+    for suffix, read in ((".parquet", pa.parquet.read_table), (".arrow", _read_arrow)):
+        write(coded, tmp_path / f"out{suffix}", SPLIT, **options)
+        assert read(tmp_path / f"out{suffix}").to_pylist() == expected
+
+
+def _read_arrow(path: Path) -> Any:
+    return pa.ipc.open_file(path).read_all()
+
+
+def test_rows_of_a_late_batch_have_their_position() -> None:
+    first = 2**33  # more than 32 bits
+    for options in ({"page_load": True}, {"mboxes": ["hero"]}):
+        found = Decider(PAGE, client=CLIENT, **options).decide(table(2), first_row=first)  # type: ignore[arg-type]
+        assert {first, first + 1} == set(found.column("row").to_pylist())

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from targetry.batch.arrow_types import plain_schema, values_without_views, without_views
 from targetry.batch.artifact import ArtifactInput, compiled
 from targetry.batch.engine.checks import row_errors
 from targetry.batch.engine.columns import (
@@ -31,7 +32,7 @@ from targetry.batch.engine.maps import with_map_columns
 from targetry.batch.engine.plans import base_name
 from targetry.batch.engine.rows import Rows
 from targetry.batch.engine.select import NONE, Matches
-from targetry.batch.output import DEFAULT_OUTPUTS, Entries, OutputWriter, plain_schema
+from targetry.batch.output import DEFAULT_OUTPUTS, Entries, OutputWriter
 from targetry.batch.stream import Select, TableReader, batches_of, reader_of
 from targetry.device.ruleset import RuleSet
 from targetry.errors import OptionError
@@ -307,7 +308,7 @@ class Decider:
             OptionError: A column to keep is not in the table or has the name of an output.
         """
         fields = [pa.field("row", pa.int64(), False)]
-        fields += [_plain_field(schema.field(name)) for name in self._kept(schema)]
+        fields += [without_views(schema.field(name)) for name in self.kept(schema)]
         named = [(name, self.writer.type_of(name)) for name in self.writer.outputs]
         if not self._is_wide:
             from_rules = [("location", pa.dictionary(pa.int32(), pa.string())), *named]
@@ -324,7 +325,12 @@ class Decider:
             raise OptionError("keep", f"the output has two columns {twice!r}; rename the one of the table")
         return pa.schema(fields)
 
-    def _kept(self, schema: Any) -> list[str]:
+    def kept(self, schema: Any) -> list[str]:
+        """Return the names of the columns that are copied from a table of this schema.
+
+        Raises:
+            OptionError: A column to keep is not in the table.
+        """
         names = list(schema.names) if self._keep == "*" else list(self._keep)
         for name in names:
             if name not in schema.names:
@@ -376,7 +382,7 @@ class Decider:
     ) -> list[Any]:
         places = pa.array(entries.rows)
         columns = [pa.array(entries.rows + first_row)]
-        columns += [_plain(batch.column(name)).take(places) for name in self._kept(batch.schema)]
+        columns += [values_without_views(batch.column(name)).take(places) for name in self.kept(batch.schema)]
         columns.append(self.writer.location_column(entries))
         return columns + [self.writer.column(name, entries, rows, errors) for name in self.writer.outputs]
 
@@ -384,7 +390,7 @@ class Decider:
         self, rows: Rows, every: list[Entries], errors: dict[int, str], batch: Any, first_row: int
     ) -> list[Any]:
         columns = [pa.array(range(first_row, first_row + rows.count), pa.int64())]
-        columns += [_plain(batch.column(name)) for name in self._kept(batch.schema)]
+        columns += [values_without_views(batch.column(name)) for name in self.kept(batch.schema)]
         for one, entries in zip(self._engine.requested, every, strict=True):
             names = [name for name in self.writer.outputs if name != "error"]
             arrays = [self.writer.column(name, entries, rows, errors) for name in names]
@@ -498,15 +504,6 @@ def _time(as_of: datetime | str | None) -> tuple[int | None, str | None]:
     if as_of is not None and not isinstance(as_of, str):
         raise OptionError("as_of", f"must be a datetime or the name of a column, not {type(as_of).__name__}")
     return None, as_of
-
-
-def _plain_field(field: Any) -> Any:
-    """Return a field with texts in the layout that all libraries and formats have."""
-    return field.with_type(pa.string()) if pa.types.is_string_view(field.type) else field
-
-
-def _plain(column: Any) -> Any:
-    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column
 
 
 def _lists(entries: Entries, count: int, values: Any) -> Any:

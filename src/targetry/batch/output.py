@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -356,28 +356,3 @@ def _coded(texts: Sequence[str | None], codes: Array | None) -> tuple[Array, Any
 
 def _dictionary(codes: Array, values: Any) -> Any:
     return pa.DictionaryArray.from_arrays(indices(codes), values, safe=False)
-
-
-def plain_schema(schema: Iterable[Any]) -> Any:
-    """Return a schema with plain values in place of dictionaries, at any depth."""
-    return pa.schema([_plain_field(field) for field in schema])
-
-
-def _plain_field(field: Any) -> Any:
-    return field.with_type(_plain_type(field.type))
-
-
-def _plain_type(kind: Any) -> Any:
-    if pa.types.is_dictionary(kind):
-        return _plain_type(kind.value_type)
-    if pa.types.is_struct(kind):
-        return pa.struct([_plain_field(kind.field(place)) for place in range(kind.num_fields)])
-    if pa.types.is_map(kind):
-        return pa.map_(_plain_field(kind.key_field), _plain_field(kind.item_field), kind.keys_sorted)
-    if pa.types.is_large_list(kind):
-        return pa.large_list(_plain_field(kind.value_field))
-    if pa.types.is_fixed_size_list(kind):
-        return pa.list_(_plain_field(kind.value_field), kind.list_size)
-    if pa.types.is_list(kind):
-        return pa.list_(_plain_field(kind.value_field))
-    return kind

@@ -13,9 +13,9 @@ import msgspec
 import pyarrow as pa
 
 from targetry._runtime.lazy_import import importing
+from targetry.batch.arrow_types import plain_schema
 from targetry.batch.artifact import ArtifactInput
 from targetry.batch.decider import EXPOSURES, BatchStats, Decider
-from targetry.batch.output import plain_schema
 from targetry.batch.stream import batches_of
 from targetry.errors import OptionError
 

@@ -29,7 +29,7 @@ class Distinct(NamedTuple):
 def plain_texts(column: Any) -> Any:
     """Return a text column of any layout as an array of `pa.string()`."""
     if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        column = plain_texts(column.dictionary).take(column.indices)  # views cannot be taken
     return column if pa.types.is_string(column.type) else column.cast(pa.string())
 
 

@@ -154,7 +154,8 @@ class Chooser:
         if len(found) > 1 or self._takes_all:
             keys = np.concatenate(found)
             keys.sort()  # by row, then in the order of the rules
-        return Matches(keys >> self._bits, (keys & (1 << self._bits) - 1).astype(np.int32), stopped)
+        places = (keys >> self._bits).astype(np.int64, copy=False)
+        return Matches(places, (keys & (1 << self._bits) - 1).astype(np.int32, copy=False), stopped)
 
     def _keys(self, count: int, rows: Array, rules: Array | int) -> Array:
         """Return matches as numbers: the row, and behind it the position of the rule in `_bits`.
