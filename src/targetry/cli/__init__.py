@@ -17,12 +17,12 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a character outside of the encoding is escaped
             stream.reconfigure(errors="backslashreplace")
     try:
-        from targetry.cli.app import app
-    except ModuleNotFoundError as error:
-        if error.name not in ("rich", "typer"):
-            raise
-        sys.exit(f"The command needs the package {error.name}: pip install 'targetry[cli]'")
-    try:
+        try:
+            from targetry.cli.app import app
+        except ModuleNotFoundError as error:
+            if error.name not in ("rich", "typer"):
+                raise
+            sys.exit(f"The command needs the package {error.name}: pip install 'targetry[cli]'")
         app(prog_name="targetry")
     except KeyboardInterrupt:
         sys.exit(130)

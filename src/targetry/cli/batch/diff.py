@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,7 +103,7 @@ def diff(
     if output is ReportFormat.JSON:
         print_json({**msgspec.to_builtins(found), "share_changed": share})
     else:
-        _print(found, share, output)
+        _print(found, share, allowed, output)
     print_notes(missing_notes(found.missing))
     if visitors is not None:
         print_notes(
@@ -112,10 +113,12 @@ def diff(
         raise typer.Exit(2)
 
 
-def _print(found: Any, share: float, output: ReportFormat) -> None:
-    title = (
-        f"{len(found.changes)} changes for {found.rows:,} rows; {share:.2f} % of them change at one location"
-    )
+def _print(found: Any, share: float, allowed: Sequence[str], output: ReportFormat) -> None:
+    count = len(found.changes)
+    title = f"{count} change{'' if count == 1 else 's'} for {found.rows:,} rows"
+    title += f"; at most {share:.2f} % of them change at one location"
+    if allowed:
+        title += f", without {' and '.join(allowed)}"
     if not found.changes:
         title = f"nothing changes for {found.rows:,} rows"
     if found.rows_with_error:
