@@ -48,8 +48,9 @@ def decide(df: DataFrame, artifact: ArtifactInput, **options: Any) -> DataFrame:
     schema = _arrow_schema(numbered, names)
     decider.check_columns(schema)
     _warn_of_missing(decider.missing)
-    empty = decider.map_in_arrow_schema(schema).empty_table()
-    result = df.sparkSession.createDataFrame(empty).schema
+    types = dict(zip(names, numbered.schema, strict=True))
+    kept = {name: types[name].dataType for name in decider.kept(schema)}
+    result = _spark_schema(decider.map_in_arrow_schema(schema), kept)
     return numbered.mapInArrow(_DecideBatches(decider, names), result)
 
 
@@ -129,6 +130,29 @@ def _numbered(df: DataFrame, names: list[str]) -> DataFrame:
 def _arrow_schema(numbered: DataFrame, names: list[str]) -> Any:
     schema = numbered.limit(0).toArrow().schema
     return pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
+
+
+def _spark_schema(schema: Any, kept: dict[str, Any]) -> Any:
+    """Return the schema of decisions for Spark; `kept` has the types of kept columns."""
+    from pyspark.sql.types import StructField, StructType
+
+    return StructType([StructField(one.name, kept.get(one.name) or _spark_type(one.type)) for one in schema])
+
+
+def _spark_type(kind: Any) -> Any:
+    """Return the type of an output for Spark."""
+    from pyspark.sql import types
+
+    if pa.types.is_struct(kind):
+        fields = [kind.field(place) for place in range(kind.num_fields)]
+        return types.StructType([types.StructField(one.name, _spark_type(one.type)) for one in fields])
+    if pa.types.is_map(kind):
+        return types.MapType(_spark_type(kind.key_type), _spark_type(kind.item_type))
+    if pa.types.is_list(kind):
+        return types.ArrayType(_spark_type(kind.value_type))
+    if pa.types.is_int32(kind):
+        return types.IntegerType()
+    return types.DoubleType() if pa.types.is_float64(kind) else types.StringType()
 
 
 def _warn_of_missing(missing: list[str]) -> None:
