@@ -117,7 +117,6 @@ def aa(
       targetry aa --activities 20
       targetry aa --visitors ids.txt --client acme --shares 90,10
       targetry aa rules.json -o json
-      targetry aa activities --visitors ids.txt
       targetry aa --data ledger --activity 482910
     """
     with importing_extra("report"):
