@@ -37,7 +37,7 @@ def cohort(visitors: int, conversions: int, amounts: tuple[float, ...] = ()) -> 
 
 
 def compared(*experiences: dict[int, Cohort], options: ReportOptions = PLANNED) -> Comparison:
-    return compare(experiences, options, is_compared=True, is_broken=False)
+    return compare(experiences, options, compared=range(1, len(experiences)), is_broken=False)
 
 
 def lift_of(made: Comparison, position: int = 1, metric: str = "conversion") -> MetricLift:
@@ -67,7 +67,9 @@ VERDICTS = {
     "no difference": (10_000, 10_010, ReportOptions(planned=60_000, margin=0.05), "no difference"),
     "margin that is too small": (10_000, 10_010, ReportOptions(planned=60_000, margin=0.01), "not yet"),
     "too early": (19, 400, PLANNED, "too early"),
-    "early for the other": (400, 19, PLANNED, "too early"),
+    "early for the other": (59, 19, PLANNED, "too early"),
+    "few of many": (400, 19, PLANNED, "worse"),
+    "none of many": (400, 0, PLANNED, "worse"),
     "one look has no least count": (19, 400, ReportOptions(fixed=True), "better"),
     "one look": (1_031, 1_130, ReportOptions(fixed=True), "better"),
     "the same at every look": (1_031, 1_130, PLANNED, "not yet"),
@@ -83,12 +85,12 @@ def test_verdict(control: int, other: int, options: ReportOptions, verdict: str)
 
 def test_broken_split_takes_the_verdicts_away() -> None:
     one, two = {0: cohort(20_611, 1_031)}, {0: cohort(20_596, 1_184)}
-    made = compare([one, two], PLANNED, is_compared=True, is_broken=True)
+    made = compare([one, two], PLANNED, compared=[1], is_broken=True)
     assert made.metrics[1]["conversion"].verdict == "split is broken"
 
 
 def test_targeted_experiences_have_means_but_no_lifts() -> None:
-    made = compare([{0: cohort(500, 50)}, {0: cohort(500, 90)}], PLANNED, is_compared=False, is_broken=False)
+    made = compare([{0: cohort(500, 50)}, {0: cohort(500, 90)}], PLANNED, compared=[], is_broken=False)
     assert [one["conversion"].mean for one in made.metrics] == [0.1, 0.18]
     assert [one["conversion"].lift for one in made.metrics] == [None, None]
 
@@ -243,3 +245,42 @@ def test_peeking_at_equal_experiences_seldom_alarms(tests: int) -> None:
         fixed += any(one.p_value is not None and one.p_value < 0.05 for one in looks.over_time)
     assert alarms <= 0.05 * tests
     assert fixed >= 0.2 * tests
+
+
+def test_experience_without_conversions_harms_its_guardrail() -> None:
+    options = ReportOptions(
+        planned=20_000, guardrails=(Guardrail("conversion", 0.02), Guardrail("rpo", 0.02))
+    )
+    made = compared({0: cohort(5_000, 400)}, {0: cohort(5_000, 0)}, options=options)
+    lift = made.metrics[1]["conversion"].lift
+    assert lift is not None
+    assert (lift.value, lift.interval) == (-1.0, None)
+    assert [one.state for one in made.guardrails[1]] == ["harmed", "too early"]
+
+
+def test_values_that_do_not_vary_have_no_interval() -> None:
+    made = compared({0: cohort(500, 500)}, {0: cohort(500, 500)}, options=ReportOptions(margin=0.1))
+    lift = made.metrics[1]["conversion"].lift
+    assert lift is not None
+    assert (lift.value, lift.interval, lift.p_value) == (0.0, None, 1.0)
+    assert made.metrics[1]["conversion"].verdict == "not yet"
+
+
+def test_lift_of_a_rate_is_at_least_minus_100_percent() -> None:
+    made = compared({0: cohort(400, 90)}, {0: cohort(400, 2)}, options=ReportOptions(confidence=0.9999))
+    lift = made.metrics[1]["conversion"].lift
+    assert lift is not None
+    assert lift.interval is not None
+    assert lift.interval.low == -1
+
+
+def test_drifting_difference_is_no_equality() -> None:
+    days = range(20)
+    control = {day: cohort(1_000, 200) for day in days}
+    other = {day: cohort(1_000, 400 if day < 3 else 165) for day in days}
+    made = compared(control, other, options=ReportOptions(planned=10_000, margin=0.2)).metrics[1][
+        "conversion"
+    ]
+    assert made.lift is not None
+    assert made.lift.has_drifted
+    assert made.verdict == "not yet"

@@ -490,3 +490,14 @@ def test_report_on_no_visitor_of_the_past_predicts_nothing() -> None:
     events = [*entered("0", 50, 20, 10**15), *entered("1", 50, 20, 10**15)]
     (made,) = make_report(events, [ACTIVITY], ReportOptions(planned=200), now_ms=2000).activities
     assert (made.from_future, made.days_left) == (100, None)
+
+
+def test_experience_that_left_the_activity_is_not_compared() -> None:
+    events = [*outcome("0", 1000, 100), *outcome("1", 1000, 130), *outcome("9", 500, 90)]
+    activity = make_report(events, [ACTIVITY], ReportOptions(bayes=True)).activities[0]
+    alone = make_report(events[:2230], [ACTIVITY], ReportOptions(bayes=True)).activities[0]
+    *compared, left = activity.experiences
+    assert (left.id, left.visitors, left.lift, left.verdict, left.bayes) == ("9", 500, None, None, None)
+    assert compared == list(alone.experiences), (
+        "the number of comparisons is that of the experiences that stay"
+    )

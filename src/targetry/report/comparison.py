@@ -6,7 +6,7 @@ impression. Each day is a look.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -83,29 +83,37 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    cohorts: Sequence[Mapping[int, Cohort]], options: ReportOptions, *, is_compared: bool, is_broken: bool
+    cohorts: Sequence[Mapping[int, Cohort]],
+    options: ReportOptions,
+    *,
+    compared: Collection[int],
+    is_broken: bool,
 ) -> Comparison:
     """Compare experiences with the first one.
 
     Args:
         cohorts: The cohorts of each experience by day.
         options: The options of the report.
-        is_compared: Whether visitors are allocated at random, so that lifts have a meaning.
+        compared: Positions of the experiences that are compared with the first one.
         is_broken: Whether the split differs from the shares, which takes the verdicts away.
 
     Raises:
         MissingExtraError: The extra `report` is not installed.
     """
     totals = cumulate(cohorts)
-    others = range(1, len(cohorts)) if is_compared else range(0)
     series: dict[tuple[str, int], Series] = {}
     methods: dict[str, Method] = {}
     for name, metric in METRICS.items():
-        method = _method(name, len(others), options)
+        method = _method(name, len(compared), options)
         methods[name] = method
         for position in range(len(cohorts)):
             one = follow(
-                metric, totals, position, method, is_compared=position in others, over_time=options.over_time
+                metric,
+                totals,
+                position,
+                method,
+                is_compared=position in compared,
+                over_time=options.over_time,
             )
             if one is not None:
                 series[name, position] = one
@@ -116,7 +124,7 @@ def compare(
             METRICS[name], one, methods[name], corrected.get((name, position)), options, is_broken=is_broken
         )
     guardrails: list[list[GuardrailReport]] = [[] for _ in cohorts]
-    for position in others:
+    for position in compared:
         guardrails[position] = [_guardrail(one, totals, position, options) for one in options.guardrails]
     return Comparison(reports, guardrails)
 
@@ -197,7 +205,7 @@ def _verdict(
         # The intervals of all looks say the direction; the latest lift can be on the other side.
         is_better = compared.low > 0 or (compared.high >= 0 and lift.value > 0)
         return "better" if is_better else "worse"
-    margin, interval = options.margin, lift.interval
+    margin, interval = options.margin, None if lift.has_drifted else lift.interval
     if margin is not None and interval is not None and -margin < interval.low and interval.high < margin:
         return "no difference"
     return "not yet"
@@ -208,14 +216,16 @@ def _guardrail(
 ) -> GuardrailReport:
     """Check a guardrail by the two-sided interval at twice the level, whose ends are one-sided."""
     metric = METRICS[guardrail.metric]
-    series = follow(metric, totals, position, _method_at(2 * options.alpha, options), is_compared=True)
-    interval = series.compared.interval if series and series.compared else None
+    method = _method_at(2 * options.alpha, options)
+    series = follow(metric, totals, position, method, is_compared=True)
+    found = series.compared if series else None
+    interval = found.interval if found else None
     if series is None or series.is_early:
         state = "too early"
-    elif interval is None:
-        state = "not yet"
-    elif interval.low > -guardrail.margin:
+    elif interval is not None and interval.low > -guardrail.margin:
         state = "safe"
+    elif found is not None and found.z < 0 and method.p_value(found.z, found.visitors) < method.alpha:
+        state = "harmed"  # as if the interval were below 0, also without one
     else:
-        state = "harmed" if interval.high < 0 else "not yet"
+        state = "not yet"
     return GuardrailReport(guardrail.metric, guardrail.margin, interval, state)

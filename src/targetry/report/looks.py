@@ -19,6 +19,7 @@ from targetry.report.inference.fieller import difference_in_errors, lift_interva
 from targetry.report.inference.metrics import ReportMetric
 from targetry.report.inference.statistics import Interval, normal_p_value, normal_quantile
 
+_MANY: Final = 2  # times the least number of converters
 _MOST_E: Final = 700.0  # logarithm of the largest e-value that is reported
 
 Totals = Sequence[tuple[int, Sequence[Cohort]]]
@@ -147,18 +148,18 @@ def follow(
             before = latest.variance + base.variance
             base, latest = adjusted
             variance_left = (latest.variance + base.variance) / before if before > 0 else 1.0
-        is_early = method.sequence is not None and min(counted, metric.count(control)) < metric.least
+        is_early = method.sequence is not None and _is_early(metric, own, control)
         if is_compared and base is not None and base.mean > 0 and not is_early:
             visitors = latest.visitors + base.visitors
             z = difference_in_errors(latest, base)
             p_value = min(p_value if method.sequence else 1.0, method.p_value(z, visitors))
-            lift = lift_interval(latest, base, method.multiplier(visitors))
+            lift = _lift_interval(metric, latest, base, method.multiplier(visitors))
             if lift is not None and method.sequence:
                 low, high = max(low, lift.low), min(high, lift.high)
             compared = Compared(
                 latest.mean / base.mean - 1, lift, p_value, z, visitors, low, high, variance_left
             )
-            narrow = None if one_look is None else lift_interval(latest, base, one_look)
+            narrow = None if one_look is None else _lift_interval(metric, latest, base, one_look)
         if looks is not None:
             mean_interval = _mean_interval(estimate, method, metric.bounds)
             looks.append(_look(day, estimate, mean_interval, compared, narrow))
@@ -166,6 +167,31 @@ def follow(
         return None
     interval = _mean_interval(estimate, method, metric.bounds)
     return Series(estimate, interval, counted, is_early, compared, looks)
+
+
+def _is_early(metric: ReportMetric, own: Cohort, control: Cohort) -> bool:
+    """Return whether a group has too few converters or buyers for a comparison.
+
+    An experience may have few if it would have many without a difference: it is broken, not early.
+    """
+    counts = metric.count(own), metric.count(control)
+    if min(counts) >= metric.least:
+        return False
+    without_difference = sum(counts) * own.visitors / (own.visitors + control.visitors)
+    is_broken = counts[1] >= metric.least and without_difference >= _MANY * metric.least
+    return not (is_broken and metric.compares_few)
+
+
+def _lift_interval(
+    metric: ReportMetric, one: Estimate, control: Estimate, multiplier: float
+) -> Interval | None:
+    """Return the interval of a lift; None if the values of a group do not vary."""
+    if one.variance <= 0 and (one.mean <= 0 or control.variance <= 0):
+        return None
+    found = lift_interval(one, control, multiplier)
+    if found is None or metric.bounds[0] < 0:
+        return found
+    return Interval(max(-1.0, found.low), found.high)
 
 
 def _mean_interval(estimate: Estimate, method: Method, bounds: tuple[float, float]) -> Interval:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from html import escape
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import msgspec
 from targetry.ledger.location import open_reader
 from targetry.report.by_segment import SegmentReport, report_by_segment
 from targetry.report.forest import render_forest, segment_forest
-from targetry.report.inference.metrics import METRICS
+from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
 from targetry.report.options import ReportOptions
 from targetry.report.panels import activity_panels, shorten_name
@@ -114,11 +115,10 @@ def _row(position: int, one: ExperienceReport, activity: ActivityReport, report:
     metric = one.metrics.get(report.metric)
     mean = lift = "–"
     if metric is not None:
-        is_rate = report.metric == "conversion"
-        scale, form, unit = (100, ".2f", " %") if is_rate else (1, ",.4g", "")
-        mean = _with_interval(metric.mean, metric.interval, scale, form, unit)
+        unit = " %" if report.metric == "conversion" else ""
+        mean = _with_interval(metric.mean, metric.interval, partial(format_mean, report.metric), unit)
         if metric.lift is not None:
-            lift = _with_interval(metric.lift.value, metric.lift.interval, 100, "+.1f", " %")
+            lift = _with_interval(metric.lift.value, metric.lift.interval, _percent, " %")
     if position == 0 and any(other.verdict for other in activity.experiences):
         lift = "control"
     dot = f'<span style="color:{color_of(position)}">●</span>'
@@ -127,6 +127,10 @@ def _row(position: int, one: ExperienceReport, activity: ActivityReport, report:
     return f"<tr><td>{dot} {name}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _with_interval(value: float, interval: Interval | None, scale: int, form: str, unit: str) -> str:
-    ends = "" if interval is None else f"{scale * interval.low:{form}} … {scale * interval.high:{form}}"
-    return f"{scale * value:{form}}{unit}<small>{ends}</small>"
+def _with_interval(value: float, interval: Interval | None, form: Callable[[float], str], unit: str) -> str:
+    ends = "" if interval is None else f"{form(interval.low)} … {form(interval.high)}"
+    return f"{form(value)}{unit}<small>{ends}</small>"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:+.1f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -310,12 +310,12 @@ def _activity(
     activity: ActivityDescription, count: ActivitySums, options: ReportOptions, today: float
 ) -> ActivityReport:
     rows = list(_rows(activity, count))
-    is_compared = activity.type != TARGETED
+    others = _compared_positions(activity, rows)
     cohorts = [one.cohorts for _, one in rows]
     totals = cumulate(cohorts)
     split, looks = _split(rows, totals, options)
     is_broken = split is not None and (split.sequential or split).is_mismatch
-    compared = compare(cohorts, options, is_compared=is_compared, is_broken=is_broken)
+    compared = compare(cohorts, options, compared=others, is_broken=is_broken)
     latest = totals[-1][1] if totals else [Cohort() for _ in rows]
     past = [look for look in totals if look[0] <= today]
     return ActivityReport(
@@ -332,7 +332,7 @@ def _activity(
         outside=count.outside,
         shares_since_ms=activity.shares_since_ms,
         sample_ratio=split,
-        experiences=tuple(_experiences(rows, latest, compared, options, is_compared=is_compared)),
+        experiences=tuple(_experiences(rows, latest, compared, options, others)),
         compared=_visitors(latest),
         days_left=_days_left(past, options),
         capped=sum(one.capped for one in latest),
@@ -341,6 +341,17 @@ def _activity(
         from_future=_visitors(latest) - (_visitors(past[-1][1]) if past else 0),
         split_over_time=looks if options.over_time and split is not None else None,
     )
+
+
+def _compared_positions(activity: ActivityDescription, rows: Sequence[_Row]) -> list[int]:
+    """Return the positions of the experiences whose visitors are a random part of the activity's.
+
+    An experience without a share is not, if others have one: the activity no longer has it.
+    """
+    if activity.type == TARGETED:
+        return []
+    have_shares = any(one.share is not None for one, _ in rows)
+    return [place for place, (one, _) in enumerate(rows) if place and not (have_shares and one.share is None)]
 
 
 def _visitors(sums: Iterable[Cohort]) -> int:
@@ -380,17 +391,15 @@ def _experiences(
     latest: Sequence[Cohort],
     compared: Comparison,
     options: ReportOptions,
-    *,
-    is_compared: bool,
+    others: Collection[int],
 ) -> Iterator[ExperienceReport]:
-    control = rows[0] if rows and is_compared else None
     days = verdict_days(compared.metrics, options)
-    for row, own, metrics, guardrails, day in zip(
-        rows, latest, compared.metrics, compared.guardrails, days, strict=True
+    for place, (row, own, metrics, guardrails, day) in enumerate(
+        zip(rows, latest, compared.metrics, compared.guardrails, days, strict=True)
     ):
-        is_other = control is not None and row is not control
+        is_other = place in others
         found = _conversion_lift(own, latest[0], metrics, options) if is_other else None
-        one = _experience(row, control if is_other else None, found, metrics, guardrails, options)
+        one = _experience(row, rows[0] if is_other else None, found, metrics, guardrails, options)
         yield msgspec.structs.replace(
             one,
             verdict_day=day if one.verdict is not None else None,

@@ -14,7 +14,7 @@ from targetry.cli.experiments.report_notes import (
 )
 from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
-from targetry.report.inference.metrics import METRICS
+from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import verdict_words
@@ -81,7 +81,7 @@ def _days(report: Report, activity: ActivityReport) -> Iterator[str]:
 
 
 def _mean(report: Report, mean: float) -> str:
-    return f"{100 * mean:.2f} %" if report.metric == "conversion" else f"{mean:,.4g}"
+    return f"{format_mean(report.metric, mean)}{' %' if report.metric == 'conversion' else ''}"
 
 
 def _lift(value: float, interval: Interval | None) -> str:

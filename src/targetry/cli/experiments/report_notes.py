@@ -27,7 +27,7 @@ def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
         for one in activity.experiences
         for metric in one.metrics.values()
     ):
-        yield "the intervals of different days do not meet: the difference changes over time"
+        yield "the intervals of different days do not meet: the difference changes over time, so there is no verdict"
     yield from _adjustment(report, activity)
     if activity.capped:
         yield describe_cap(activity.capped, activity.cut)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +27,7 @@ from targetry.humanize.figures import (
 from targetry.humanize.kinds import describe_activity_type
 from targetry.humanize.text import truncate_text
 from targetry.report.comparison import MetricReport
-from targetry.report.inference.metrics import METRICS
+from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
 from targetry.report.report import ActivityReport, ExperienceReport, Report
@@ -95,7 +98,7 @@ def _table(report: Report, activity: ActivityReport) -> Table:
         if is_conversion:
             cells += [_two_lines(f"{one.conversions:,}", f"of {one.visitors:,}"), _rate(one)]
         else:
-            cells += [Text(f"{one.visitors:,}"), _mean(one.metrics.get(report.metric))]
+            cells += [Text(f"{one.visitors:,}"), _mean(report.metric, one.metrics.get(report.metric))]
         cells += _lift_cells(report, one, is_control=one is activity.experiences[0]) if is_compared else []
         cells += [Text(variance_text(report, one))] if is_adjusted else []
         cells += [_two_lines(f"{one.orders:,}", f"{one.revenue:,.2f}")] if activity.orders else []
@@ -106,13 +109,14 @@ def _table(report: Report, activity: ActivityReport) -> Table:
 def _rate(one: ExperienceReport) -> Text:
     if one.rate is None:
         return Text("–")
-    return _with_interval(f"{100 * one.rate.value:.2f} %", one.rate.interval, "{:.2f}", 100)
+    form = partial(format_mean, "conversion")
+    return _with_interval(f"{form(one.rate.value)} %", one.rate.interval, form)
 
 
-def _mean(metric: MetricReport | None) -> Text:
+def _mean(name: str, metric: MetricReport | None) -> Text:
     if metric is None:
         return Text("–")
-    return _with_interval(f"{metric.mean:,.4g}", metric.interval, "{:,.4g}", 1)
+    return _with_interval(format_mean(name, metric.mean), metric.interval, partial(format_mean, name))
 
 
 def _lift(report: Report, one: ExperienceReport) -> tuple[float, Interval | None, float] | None:
@@ -131,16 +135,19 @@ def _lift_cells(report: Report, one: ExperienceReport, *, is_control: bool) -> l
     is_sure = interval is not None and p_value < 1 - report.confidence
     color = ("green" if value > 0 else "red") if is_sure and one.verdict in ("better", "worse") else ""
     return [
-        _with_interval(f"{100 * value:+.1f} %", interval, "{:+.1f}", 100),
+        _with_interval(f"{_percent(value)} %", interval, _percent),
         Text(format_p_value(p_value), color),
     ]
 
 
-def _with_interval(text: str, interval: Interval | None, form: str, times: float) -> Text:
+def _with_interval(text: str, interval: Interval | None, form: Callable[[float], str]) -> Text:
     if interval is None:
         return Text(text)
-    low, high = (form.format(times * end) for end in (interval.low, interval.high))
-    return _two_lines(text, f"{low}…{high}")
+    return _two_lines(text, f"{form(interval.low)}…{form(interval.high)}")
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:+.1f}"
 
 
 def _two_lines(first: str, second: str) -> Text:
@@ -227,13 +234,13 @@ def _print_days(out: Console, report: Report, activity: ActivityReport) -> None:
 
 
 def _look_cells(report: Report, look: Look) -> list[Text]:
-    scale, form = (100, "{:.2f}") if report.metric == "conversion" else (1, "{:,.4g}")
-    mean = _with_interval(form.format(scale * look.mean), look.interval, form, scale)
+    form = partial(format_mean, report.metric)
+    mean = _with_interval(form(look.mean), look.interval, form)
     if look.lift is None or look.p_value is None:
         return [mean, Text("–"), Text("")]
     return [
         mean,
-        _with_interval(f"{100 * look.lift:+.1f} %", look.lift_interval, "{:+.1f}", 100),
+        _with_interval(f"{_percent(look.lift)} %", look.lift_interval, _percent),
         Text(format_p_value(look.p_value)),
     ]
 

@@ -14,7 +14,7 @@ from targetry.cli.rendering.output import console
 from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
 from targetry.report.by_segment import ActivitySegment, SegmentFigures, SegmentReport
-from targetry.report.inference.metrics import METRICS
+from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.report import ActivityReport, Report
 
 _MOST: Final = 20
@@ -98,7 +98,7 @@ def _name(one: SegmentFigures) -> str:
 def _mean(one: SegmentFigures, metric: str) -> str:
     if one.mean is None:
         return "–"
-    return f"{100 * one.mean:.2f} %" if metric == "conversion" else f"{one.mean:,.4g}"
+    return f"{format_mean(metric, one.mean)}{' %' if metric == 'conversion' else ''}"
 
 
 def _lift(one: SegmentFigures, *, is_control: bool) -> tuple[str, str, str]:

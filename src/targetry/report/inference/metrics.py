@@ -17,6 +17,8 @@ from targetry.report.inference.estimates import (
 )
 from targetry.report.inference.visitor_sums import HistoricCohort
 
+_LARGE: Final = 10_000
+
 
 class ReportMetric(NamedTuple):
     """ReportMetric of a visitor.
@@ -24,7 +26,8 @@ class ReportMetric(NamedTuple):
     `estimate` computes the mean of a group; `count` counts the visitors that carry the metric, of
     whom a group needs `least` before its figures are compared. `bounds` are those of the mean.
     `adjust` computes the means of groups that are compared, adjusted by the values from before the
-    test; it returns None without them.
+    test; it returns None without them. `compares_few` says that a mean of few is compared, if there
+    would be many without a difference.
     """
 
     label: str
@@ -33,6 +36,7 @@ class ReportMetric(NamedTuple):
     least: int
     bounds: tuple[float, float] = (-math.inf, math.inf)
     adjust: Callable[[Sequence[Cohort]], list[Estimate] | None] = lambda _: None
+    compares_few: bool = True
 
 
 def _rate(sums: Cohort) -> Estimate | None:
@@ -94,6 +98,13 @@ METRICS: Final[Mapping[str, ReportMetric]] = {
     "conversion": ReportMetric("Conversion", _rate, _converters, 20, (0.0, 1.0), _adjusted_rates),
     "orders": ReportMetric("Orders per visitor", _orders, _buyers, 25, adjust=_adjusted_orders),
     "revenue": ReportMetric("Revenue per visitor", _revenue, _buyers, 25, adjust=_adjusted_revenue),
-    "rpo": ReportMetric("Revenue per order", _revenue_per_order, _buyers, 25),
+    "rpo": ReportMetric("Revenue per order", _revenue_per_order, _buyers, 25, compares_few=False),
 }
 """Metrics by name, in the order of a report."""
+
+
+def format_mean(name: str, value: float) -> str:
+    """Return a mean of a metric as a text: a rate in percent without the sign, or a number."""
+    if name == "conversion":
+        return f"{100 * value:.2f}"
+    return f"{value:,.4g}" if abs(value) < _LARGE else f"{value:,.0f}"
