@@ -263,12 +263,12 @@ def test_list_continues_with_older_requests() -> None:
     assert "before=" not in rest
 
 
-def test_poll_without_new_requests_prepares_the_search() -> None:
+@pytest.mark.parametrize(("path", "status"), [("/recent?after=1", 204), ("/?status=rejected", 200)])
+def test_page_and_its_polls_prepare_the_search(path: str, status: int) -> None:
     recent = RequestHistory(1)
     recent.add(ask(HERO), at_ms=NOW_MS, size=0)
-    poll = Dashboard(lambda: SHOP, list, recent, longest_s=60).recent_requests
-    client = TestClient(Starlette(routes=[Route("/recent", poll)]))
-    assert client.get("/recent?after=1").status_code == 204
+    client = TestClient(Starlette(routes=Dashboard(lambda: SHOP, list, recent, longest_s=60).routes()))
+    assert client.get(path).status_code == status
     assert recent.between()[0].summary is not None
 
 

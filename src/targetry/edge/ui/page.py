@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from markupsafe import Markup
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -119,7 +120,9 @@ class Dashboard:
         wanted, before = RequestFilter.read(request.query_params), _number(request, "before")
         url = str(request.base_url)
         by = _by(request)
-        return templates().response(await run_in_threadpool(self._page, url, wanted, before or None, by))
+        response = templates().response(await run_in_threadpool(self._page, url, wanted, before or None, by))
+        response.background = BackgroundTask(self._summarize_ahead)
+        return response
 
     async def recent_requests(self, request: Request) -> Response:
         """Return rows of the list as HTML: those of a filter, above `after` or below `before`.

@@ -134,7 +134,7 @@ class PostgresReader:
             yield from cursor.execute(query, parameters)
 
     def timeline(self, now_ms: int) -> Timeline | None:
-        """Return what the latest events say about the time up to `now_ms` (epoch ms).
+        """Return clicks, orders and revenue over time, up to `now_ms` (epoch ms).
 
         Returns:
             The timeline, None without events in the 48 days before, or without sums.
