@@ -15,7 +15,7 @@ from targetry.contrib.client_source import ClientInput, ClientSource
 from targetry.contrib.current import CURRENT
 from targetry.web.bound import AsyncBoundTarget, BoundTarget
 from targetry.web.options import OfRequest, WebOptions, WebSettings, web_settings
-from targetry.web.request import READ_HEADERS, merged_vary
+from targetry.web.request import READ_HEADERS, WRITTEN_HEADERS, merged_vary
 from targetry.web.visit import FAILED_STATUS, Visit, Visits
 
 Scope = MutableMapping[str, Any]
@@ -26,6 +26,7 @@ AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY = "target"
 _HEADERS = {name.encode(): name for name in READ_HEADERS}
+_WRITTEN = {name: name.lower().encode() for name in WRITTEN_HEADERS}
 _DECISIVE = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _SWITCHING = 101  # of a WebSocket that is accepted
 
@@ -143,7 +144,7 @@ class AsgiRequest:
         self.scope = scope
         self.loop = asyncio.get_running_loop()
         self._make_request = make_request
-        self._headers: dict[str, list[str]] | None = None
+        self._headers: dict[str, tuple[str, ...]] | None = None
 
     @property
     def original(self) -> Any:
@@ -176,16 +177,24 @@ class AsgiRequest:
         return client[0] if client else None
 
     @property
-    def headers(self) -> dict[str, list[str]]:
+    def headers(self) -> dict[str, tuple[str, ...]]:
         headers = self._headers
         if headers is None:
-            headers = {}
-            for key, value in self.scope["headers"]:
-                known = _HEADERS.get(key)
-                if known is not None:
-                    headers.setdefault(known, []).append(value.decode("latin-1"))
-            self._headers = headers
+            headers = self._headers = _read_headers(list(self.scope["headers"]))
         return headers
+
+
+def _read_headers(fields: list[tuple[bytes, bytes]]) -> dict[str, tuple[str, ...]]:
+    """Return the headers of `READ_HEADERS` among those of a scope, by name."""
+    values = dict(fields)
+    if len(values) == len(fields):
+        return {_HEADERS[key]: (values[key].decode("latin-1"),) for key in _HEADERS.keys() & values}
+    headers: dict[str, tuple[str, ...]] = {}
+    for key, value in fields:
+        name = _HEADERS.get(key)
+        if name is not None:
+            headers[name] = (*headers.get(name, ()), value.decode("latin-1"))
+    return headers
 
 
 class _Headers:
@@ -196,7 +205,7 @@ class _Headers:
         self.message = {**message, "headers": self._headers}
 
     def add(self, name: str, value: str) -> None:
-        self._headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+        self._headers.append((_WRITTEN[name], value.encode("latin-1")))
 
     def vary(self, name: str) -> None:
         old = [value.decode("latin-1") for key, value in self._headers if key.lower() == b"vary"]

@@ -6,7 +6,8 @@ the value, so the `Cookie` headers are read here. They come from a browser: read
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Iterable
 
 from targetry.delivery.cookies import Cookie, TargetCookie, parse_target_cookie
 from targetry.delivery.prepare import usable_ids
@@ -15,22 +16,25 @@ from targetry.device.logic.url import parse_url
 _LONGEST_VALUE = 8 * 1024
 
 
-def read_cookies(headers: Iterable[str], names: Collection[str]) -> dict[str, list[str]]:
+def cookie_pattern(names: Iterable[str]) -> re.Pattern[str]:
+    """Return the pattern of the cookies of some names, for `read_cookies`."""
+    return re.compile(rf"(?:\A|;)[ \t]*({'|'.join(map(re.escape, names))})[ \t]*=([^;]*)")
+
+
+def read_cookies(headers: Iterable[str], pattern: re.Pattern[str]) -> dict[str, list[str]]:
     """Return the values of some cookies by name, without quotes around the values.
 
     Args:
         headers: Values of the `Cookie` headers, in their order.
-        names: Names of the cookies.
+        pattern: That of the names.
     """
     found: dict[str, list[str]] = {}
     for header in headers:
-        for part in header.split(";"):
-            name, equals, value = part.partition("=")
-            if equals and (name := name.strip(" \t")) in names:
-                value = value.strip(" \t")
-                if len(value) >= 2 and value[0] == value[-1] == '"':
-                    value = value[1:-1]
-                found.setdefault(name, []).append(value)
+        for name, text in pattern.findall(header):
+            value = text.strip(" \t")
+            if len(value) >= 2 and value[0] == value[-1] == '"':
+                value = value[1:-1]
+            found.setdefault(name, []).append(value)
     return found
 
 

@@ -26,6 +26,9 @@ READ_HEADERS: Final = frozenset(
 )
 """Names of all headers that are read from a request."""
 
+WRITTEN_HEADERS: Final = ("Accept-CH", "Set-Cookie", "Vary")
+"""Names of all headers that are added to a response."""
+
 
 class WebRequest(Protocol):
     """Request of a framework, whose members are read when they are first needed."""
@@ -59,7 +62,7 @@ class HeaderSink(Protocol):
     """Headers of a response that has not started."""
 
     def add(self, name: str, value: str) -> None:
-        """Add a header after those of the same name."""
+        """Add a header of `WRITTEN_HEADERS` after those of the same name."""
 
     def vary(self, name: str) -> None:
         """Name a request header in `Vary`, unless it is named there already."""

@@ -28,6 +28,7 @@ from targetry.web.client import HeldImpressions, Services, VisitClient
 from targetry.web.consent import Consent, read_consent
 from targetry.web.context import HIGH_ENTROPY_HINTS, request_context
 from targetry.web.cookies import (
+    cookie_pattern,
     delete_cookie,
     ids_of_cookies,
     read_cookies,
@@ -49,7 +50,7 @@ _TOO_LATE: Final = (
 class Visits:
     """Maker of visits, for one client and one set of options."""
 
-    __slots__ = ("amcv_names", "attributes", "client", "cookie_names", "services", "settings")
+    __slots__ = ("amcv_names", "attributes", "client", "cookie_pattern", "services", "settings")
 
     def __init__(self, client: VisitClient, settings: WebSettings) -> None:
         self.client = client
@@ -59,7 +60,7 @@ class Visits:
         self.amcv_names = frozenset({cookie_name(organization), cookie_name(organization, encoded=True)})
         http_only = "; HttpOnly" if settings.cookie_httponly else ""
         self.attributes = f"; Path={settings.cookie_path}; SameSite={settings.cookie_samesite}{http_only}"
-        self.cookie_names = self.amcv_names | {TARGET_COOKIE, LOCATION_HINT_COOKIE}
+        self.cookie_pattern = cookie_pattern({*self.amcv_names, TARGET_COOKIE, LOCATION_HINT_COOKIE})
 
     def passes_address(self, *, to_api: bool) -> bool:
         """Return whether the option `ip` passes addresses, to the API or to a decision here."""
@@ -223,7 +224,7 @@ class Visit:
         found: dict[str, list[str]] | None = self._parts.get("cookies")
         if found is None:
             headers = self.request.headers.get("cookie", ()) if self.request is not None else ()
-            found = self._parts.setdefault("cookies", read_cookies(headers, self.visits.cookie_names))
+            found = self._parts.setdefault("cookies", read_cookies(headers, self.visits.cookie_pattern))
         return found
 
     @property
@@ -264,18 +265,23 @@ class Visit:
         return parameters
 
     def _from_option(self, name: str, check: Any) -> Any:
+        request = self.request
+        if request is None:
+            return self._parts.get(name)
+        function = getattr(self.visits.settings, name)
+        if function is None:
+            return None
         known = self._parts.get(name, UNDEFINED)
         if known is not UNDEFINED:
             return known
-        function, value = getattr(self.visits.settings, name), None
-        if function is not None and self.request is not None:
-            try:
-                value = function(self.request.original)
-                if value is not None:
-                    value = check(value)
-            except Exception as error:
-                value = None
-                self.note_fault(name, f"{name} of a request could not be used, so it has none", error)
+        value = None
+        try:
+            value = function(request.original)
+            if value is not None:
+                value = check(value)
+        except Exception as error:
+            value = None
+            self.note_fault(name, f"{name} of a request could not be used, so it has none", error)
         return self._parts.setdefault(name, value)
 
     def context(self, *, to_api: bool) -> Context:
@@ -351,10 +357,10 @@ class Visit:
     @property
     def held_now(self) -> HeldImpressions | None:
         """Holder of the impressions of the next calls; None where they are sent at once."""
-        if self.held is None and self._holds:
-            held: HeldImpressions = self._parts.setdefault("held", self.visits.services.held_reports())
-            self.held = held
-        return self.held
+        held = self.held
+        if held is None and self._holds:
+            held = self.held = self._parts.setdefault("held", self.visits.services.held_reports())
+        return held
 
     @property
     def _holds(self) -> bool:
@@ -369,9 +375,11 @@ class Visit:
         if not self.is_used:
             self.is_used = True
             held = self.held_now
-            if held is not None and self.consent is Consent.ANONYMOUS:
+            if held is None:
+                pass
+            elif self.consent is Consent.ANONYMOUS:
                 held.discard()
-            elif held is not None and not self._holds:  # this was not known before
+            elif not self._holds:  # this was not known before
                 held.submit()
         if self.is_started and not self.wrote_cookies and self.request is not None and self._sets_cookies:
             self.note_fault("cookies", _TOO_LATE)
