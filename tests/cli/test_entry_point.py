@@ -39,8 +39,9 @@ def check(done: subprocess.CompletedProcess[bytes], exit_code: int) -> None:
     ("arguments", "exit_code"),
     [
         ("--version", 0),
-        ("artifact", 0),
-        *slow(("offers --mbox hero", 0), ("explain --mbox hero", 0), ("demo --visitors 20", 0)),
+        *slow(
+            ("artifact", 0), ("offers --mbox hero", 0), ("explain --mbox hero", 0), ("demo --visitors 20", 0)
+        ),
         ("artifact nowhere.json", 1),
         *slow(("offers", 2)),
     ],
@@ -50,7 +51,9 @@ def test_each_command_of_the_module_ends_with_its_exit_code(arguments: str, exit
 
 
 @pytest.mark.skipif(not SCRIPT.exists(), reason="the package is not installed")
-@pytest.mark.parametrize(("arguments", "exit_code"), [("artifact", 0), *slow(("artifact nowhere.json", 1))])
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"), [("--version", 0), *slow(("artifact", 0), ("artifact nowhere.json", 1))]
+)
 def test_installed_script_runs_the_same_program(arguments: str, exit_code: int) -> None:
     done = run(str(SCRIPT), *arguments.split())
     check(done, exit_code)

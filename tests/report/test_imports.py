@@ -58,10 +58,11 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "program"),
     [
-        pytest.param("targetry.edge", REPORT, id="modules", marks=pytest.mark.slow),
+        pytest.param("targetry.edge", REPORT, id="modules"),
         pytest.param("no module", COMMAND, id="command"),
     ],
 )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 
 from support.activities import moved
+from support.examples import examples
 from targetry.activities.model.windows import (
     WHOLE,
     Span,
@@ -53,7 +54,7 @@ def test_random_walk_of_shares_moves_the_least_possible() -> None:
     rng = random.Random(11)
     keys = ["a", "b", "c", "d"]
     windows: dict[str, list[Span]] = {"a": [(0, WHOLE)]}
-    for _ in range(300):
+    for _ in range(examples(300)):
         cuts = sorted(rng.choice([0, WHOLE, rng.randint(0, WHOLE)]) for _ in keys[1:])
         widths = {
             key: part_of(high - low, rng.choice([WHOLE, WHOLE, 5000]))

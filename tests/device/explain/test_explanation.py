@@ -29,6 +29,7 @@ from support.device import (
     window,
 )
 from support.examples import examples
+from support.slow import slow
 from targetry import samples
 from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.decide import decide
@@ -461,7 +462,8 @@ def hostile_rules() -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["loops in loops", "deep conditions", "wide conditions", "long texts", "large metas"]
+    "kind",
+    ["loops in loops", "wide conditions", "long texts", *slow("deep conditions", "large metas")],
 )
 def test_explanation_of_hostile_rules_is_bounded_in_time_and_size(kind: str) -> None:
     seconds, nodes = 0.1, 3_000

@@ -468,7 +468,7 @@ def test_path_finds_the_value_in_the_rule_context(path: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("operator", ["==", "!==", "<", "in", *slow("!=", "===", "<=", ">", ">=")])
+@pytest.mark.parametrize("operator", ["==", "in", *slow("!=", "===", "!==", "<", "<=", ">", ">=")])
 def test_fact_compares_with_every_literal_both_ways(operator: str) -> None:
     of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
     data = of.as_dict(ALLOCATION)
@@ -953,7 +953,7 @@ WIDE_TREES: dict[str, Any] = {
 }
 
 
-WIDE_TREES_OF_EACH_RUN = {"or, the last holds", "and, the last fails", "if, none holds", "list"}
+WIDE_TREES_OF_EACH_RUN = {"or, the last holds", "if, none holds"}
 
 
 @pytest.mark.parametrize(

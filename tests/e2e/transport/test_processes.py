@@ -72,6 +72,7 @@ def askers(server: FaultyServer) -> list[tuple[str, int]]:
     return [(received.path[1:], received.connection) for received in server.requests]
 
 
+@pytest.mark.slow
 @needs_fork
 def test_transport_created_before_a_fork_works_in_both_processes(run: Run) -> None:
     server = run(
@@ -86,7 +87,9 @@ transport.close()
 
 
 @needs_fork
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize(
+    "tls", [pytest.param(False, id="plain", marks=pytest.mark.slow), pytest.param(True, id="tls")]
+)
 def test_child_opens_connections_and_does_not_use_those_of_its_parent(run: Run, tls: bool) -> None:
     server = run(
         """
@@ -223,6 +226,7 @@ transport.send(request("when-it-hangs"), timeout=60)
     )
 
 
+@pytest.mark.slow
 def test_process_ends_during_requests_of_tasks(run: Run) -> None:
     run(
         """
@@ -238,7 +242,9 @@ asyncio.run(main())
     )
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize(
+    "tls", [pytest.param(False, id="plain", marks=pytest.mark.slow), pytest.param(True, id="tls")]
+)
 def test_asyncio_connections_close_silently_at_the_end_of_their_loop(run: Run, tls: bool) -> None:
     server = run(
         """

@@ -11,6 +11,7 @@ import pytest
 
 from support.edge import ask, response_to
 from support.edge_sockets import OpenEdge, open_edge, post, read_response, wait_until
+from support.slow import slow
 from targetry.device.logic.facts import Facts, RequestFacts
 from targetry.device.logic.operators import EvaluationError
 from targetry.edge.artifacts import workload
@@ -157,12 +158,14 @@ def sized(request: pytest.FixtureRequest) -> tuple[ArtifactRegistry, int]:
     "parts",
     [
         {"execute": {"mboxes": [HERO] * 50}},
-        {"prefetch": {"mboxes": [HERO] * 50}},
-        {"execute": {"pageLoad": {}}},
         {"prefetch": {"pageLoad": {}}},
         {"prefetch": {"views": [{}]}},
-        {"prefetch": {"views": [{"name": "home"}]}},
-        {"execute": {"mboxes": [{"name": "target-global-mbox"}]}},
+        *slow(
+            {"prefetch": {"mboxes": [HERO] * 50}},
+            {"execute": {"pageLoad": {}}},
+            {"prefetch": {"views": [{"name": "home"}]}},
+            {"execute": {"mboxes": [{"name": "target-global-mbox"}]}},
+        ),
     ],
     ids=lambda parts: json.dumps(parts)[:40],
 )
