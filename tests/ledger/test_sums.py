@@ -33,6 +33,7 @@ from targetry.report.report import report_on_ledger
 
 DAY_MS = 86_400_000
 
+BROWSERS = (None, {"browser": "chrome", "plan": "pro"}, {"browser": "firefox"})
 fields = st.tuples(
     st.sampled_from(["impression", "display", "click", "order"]),
     st.sampled_from(["ada", "bob", "eve"]),
@@ -47,7 +48,15 @@ fields = st.tuples(
 def numbered(drawn: list[Any]) -> list[LedgerEvent]:
     return [
         event(
-            f"{n:03}", kind, visitor, at, activity_id=a, experience_id=e, order_id=order_id, order_total=total
+            f"{n:03}",
+            kind,
+            visitor,
+            at,
+            activity_id=a,
+            experience_id=e,
+            order_id=order_id,
+            order_total=total,
+            facts=BROWSERS[n % 3],
         )
         for n, (kind, visitor, a, e, at, order_id, total) in enumerate(drawn)
     ]
@@ -143,6 +152,57 @@ def test_cohorts_equal_a_plain_count_in_any_order(
         assert made[activity].experiences[experience].amounts == counted
 
 
+SEGMENTS = """
+    SELECT ifnull(json_extract(event.facts, '$.browser'), ''), participation.activity_id, participation.experience_id,
+        first_ms / 86400000, first_ms >= ifnull(shares_since_ms, 0), count(*),
+        sum(max(ifnull(last_click_ms, -1), ifnull(last_order_ms, -1)) >= first_ms),
+        sum(orders), sum(units * 1000000 + micros), sum(unusable)
+    FROM participation JOIN event ON event.id = first_id LEFT JOIN activity ON activity.id = participation.activity_id
+    GROUP BY 1, 2, 3, 4, 5
+"""
+
+
+def segments_on_demand(folder: Path) -> dict[str, Any]:
+    """Return the sums of each browser, read from the events."""
+    connection = sqlite3.connect(folder / FILE_NAME)
+    rows = connection.execute(SEGMENTS).fetchall()
+    connection.close()
+    found: dict[str, Any] = {}
+    for value, *row in rows:
+        found.setdefault(value, []).append(tuple(row))
+    return {value: sums_of_cohorts(cohorts) for value, cohorts in found.items()}
+
+
+def sums_of_cohorts(rows: list[tuple[Any, ...]]) -> Any:
+    """Return what `segments_of` does, of rows of cohorts."""
+    found: dict[tuple[str, str], list[Any]] = {}
+    for activity, experience, _, entered, visitors, conversions, orders, micros, unusable in rows:
+        one = found.setdefault((activity, experience), [0, 0, 0, 0, 0, 0])
+        for place, number in enumerate((visitors, visitors * entered, conversions, orders, micros, unusable)):
+            one[place] += number
+    return {key: (*one[:4], one[4] / 1_000_000, one[5]) for key, one in found.items()}
+
+
+def segments_of(folder: Path) -> dict[str, Any]:
+    """Return visitors, entered, conversions, orders, revenue, unusable totals of each browser."""
+    with Reader.open(folder) as reader:
+        return {
+            value: {
+                (activity, experience): (
+                    one.visitors,
+                    one.entered,
+                    one.conversions,
+                    one.orders,
+                    one.revenue,
+                    one.unusable_totals,
+                )
+                for activity, count in sums.items()
+                for experience, one in count.experiences.items()
+            }
+            for value, sums in reader.segments("browser").items()
+        }
+
+
 @given(drawn_events, st.data())
 @settings(max_examples=examples(40), deadline=None)
 def test_sums_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], data: st.DataObject) -> None:
@@ -164,6 +224,7 @@ def test_sums_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], dat
             prune(Path(name), Retention(keep_days=1), now_ms=DAY_MS + cutoff)
             kept = [one for one in kept if one.timestamp_ms >= cutoff]
             assert sums_of(Path(name)) == aggregate_plainly(kept, ledger.activities())
+            assert segments_of(Path(name)) == segments_on_demand(Path(name))
         assert {one.id for one in ledger.events()} == {one.id for one in kept}
 
 
@@ -239,7 +300,7 @@ def earlier_format(folder: Path, version: int) -> list[LedgerEvent]:
         return list(reader.events())
 
 
-@pytest.mark.parametrize(("version", "browsers"), [(3, set()), (4, {"", "chrome"})])
+@pytest.mark.parametrize(("version", "browsers"), [(3, set()), (4, set())])
 def test_file_whose_triggers_counted_is_read_without_an_upgrade(
     tmp_path: Path, version: int, browsers: set[str]
 ) -> None:
@@ -261,6 +322,7 @@ def test_file_whose_triggers_counted_keeps_its_sums_and_counts_on(tmp_path: Path
     with Ledger.open(tmp_path, sync="NORMAL") as ledger:
         ledger.record(more)
         assert sums_of(tmp_path) == aggregate_plainly([*events, *more], ledger.activities())
+        assert segments_of(tmp_path) == segments_on_demand(tmp_path)
         with ledger.reader() as reader:
             assert "firefox" in reader.segments("browser")
     prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + 2050)

@@ -13,7 +13,8 @@ visitor again. The steps:
   the earliest. `moved` holds the purchases that are new (+1) or replaced (-1).
 - `contribution` holds what the affected visitors add to the sums, before (-1) and after (+1). A
   cohort is the visitors of one experience whose first impression is on one UTC day, and not older
-  than the activity's current shares (`entered`) or older.
+  than the activity's current shares (`entered`) or older; `segment_sum` divides a cohort by each
+  fact of the first impression.
 
 Rows that are no events are not counted. No statement fails on a value that another program has
 written: amounts that cannot be added exactly count as unusable.
@@ -27,9 +28,11 @@ from typing import Final, TypeVar
 
 from targetry.ledger.event import MAX_ORDER_TOTAL
 from targetry.ledger.schema import (
+    ADD_TO_SEGMENTS,
     COHORT_SUMS,
     DAY_MS,
     HAS_CONVERTED,
+    HAS_SEGMENT,
     IS_IMPRESSION,
     IS_OUTSIDE,
     MICROS,
@@ -41,11 +44,11 @@ T = TypeVar("T")
 CHUNK: Final = 1_000
 """Events that one transaction counts while others may wait to record; it takes some 10 ms."""
 
-_COUNTED: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total"
+_COUNTED: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total, facts"
 _PURCHASE: Final = "activity_id, order_key, at_ms, event_id, visitor, is_bound, units, micros, unusable"
 _MONEY: Final = ("units", "micros", "unusable")
 _CONTRIBUTION: Final = (
-    "experience_id, first_ms, entered, converted, outside, switched, orders, units, micros, unusable"
+    "experience_id, first_ms, entered, converted, outside, switched, orders, units, micros, unusable, facts"
 )
 
 _TEMPORARY: Final = (
@@ -74,7 +77,7 @@ def _contributions(sign: int, visitors: str) -> str:
     return f"""
     INSERT INTO temp.contribution (sign, visitor, activity_id, {_CONTRIBUTION})
     SELECT {sign}, visitor, activity_id, experience_id, first_ms, ifnull(first_ms >= ifnull(shares_since_ms, 0), 0),
-        {HAS_CONVERTED.format(row="")}, {IS_OUTSIDE.format(row="")}, switched, orders, units, micros, unusable
+        {HAS_CONVERTED.format(row="")}, {IS_OUTSIDE.format(row="")}, switched, orders, units, micros, unusable, facts
     FROM {visitors} CROSS JOIN participation USING (visitor) LEFT JOIN activity ON activity.id = activity_id
     """
 
@@ -126,14 +129,15 @@ _AFFECT: Final = (
 _COUNT: Final = (
     # Sorted, so that neighbors are on one page.
     f"""
-    INSERT INTO participation (visitor, activity_id, experience_id, first_ms, first_id)
-    SELECT visitor, activity_id, experience_id, timestamp_ms, id FROM temp.counting WHERE {IS_IMPRESSION}
+    INSERT INTO participation (visitor, activity_id, experience_id, first_ms, first_id, facts)
+    SELECT visitor, activity_id, experience_id, timestamp_ms, id, CASE WHEN json_valid(facts) THEN facts END FROM temp.counting WHERE {IS_IMPRESSION}
     ORDER BY visitor, activity_id
     ON CONFLICT (visitor, activity_id) DO UPDATE SET
         switched = switched OR {_IS_ANOTHER},
         experience_id = CASE WHEN {_IS_EARLIER} THEN excluded.experience_id ELSE experience_id END,
         first_ms = CASE WHEN {_IS_EARLIER} THEN excluded.first_ms ELSE first_ms END,
-        first_id = CASE WHEN {_IS_EARLIER} THEN excluded.first_id ELSE first_id END
+        first_id = CASE WHEN {_IS_EARLIER} THEN excluded.first_id ELSE first_id END,
+        facts = CASE WHEN {_IS_EARLIER} THEN excluded.facts ELSE facts END
     WHERE {_IS_EARLIER} OR ({_IS_ANOTHER} AND NOT switched)
     """,
     """
@@ -202,16 +206,27 @@ _COUNT: Final = (
     """,
     _contributions(1, "temp.affected"),
 )
+_CHANGES: Final = "sum(sign) AS visitors, sum(sign * converted) AS conversions, " + ", ".join(
+    f"CAST(total(sign * {name}) AS INTEGER) AS {name}" for name in ("orders", *_MONEY)
+)
+_HAS_CHANGED: Final = f"({', '.join(COHORT_SUMS)}) IS NOT ({', '.join('0' for _ in COHORT_SUMS)})"
 _ADD_TO_SUMS: Final = (
     f"""
     INSERT INTO cohort_sum (activity_id, experience_id, day, entered, {", ".join(COHORT_SUMS)})
     SELECT * FROM (
-        SELECT activity_id, experience_id, first_ms / {DAY_MS}, entered, sum(sign) AS visitors,
-            sum(sign * converted) AS conversions,
-            {", ".join(f"CAST(total(sign * {name}) AS INTEGER) AS {name}" for name in ("orders", *_MONEY))}
+        SELECT activity_id, experience_id, first_ms / {DAY_MS}, entered, {_CHANGES}
         FROM temp.contribution WHERE experience_id IS NOT NULL GROUP BY 1, 2, 3, 4
-    ) WHERE ({", ".join(COHORT_SUMS)}) IS NOT ({", ".join("0" for _ in COHORT_SUMS)})
+    ) WHERE {_HAS_CHANGED}
     ON CONFLICT (activity_id, experience_id, day, entered) DO UPDATE SET {_plus(*COHORT_SUMS)}
+    """,
+    f"""
+    {ADD_TO_SEGMENTS}
+    SELECT * FROM (
+        SELECT one.key, CAST(one.value AS TEXT), activity_id, experience_id, first_ms / {DAY_MS}, entered, {_CHANGES}
+        FROM temp.contribution, json_each(facts) AS one
+        WHERE experience_id IS NOT NULL AND facts IS NOT NULL AND {HAS_SEGMENT} GROUP BY 1, 2, 3, 4, 5, 6
+    ) WHERE {_HAS_CHANGED}
+    ON CONFLICT (name, value, activity_id, experience_id, day, entered) DO UPDATE SET {_plus(*COHORT_SUMS)}
     """,
     f"""
     INSERT INTO activity_sum (activity_id, switched, outside)

@@ -357,6 +357,8 @@ def upgrade_statements(version: int) -> Iterator[str]:
     if version < schema.FACTS_FORMAT:
         yield schema.ADD_FACTS
     yield from schema.ADD_COUNTED
+    if version >= schema.FACTS_FORMAT:
+        yield from schema.SUM_ALL_SEGMENTS
     yield f"INSERT INTO counted {'SELECT ifnull(max(seq), 0) FROM event' if has_sums else 'VALUES (0)'}"
 
 

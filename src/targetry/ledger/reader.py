@@ -171,7 +171,9 @@ class Reader:
             yield from read_visitors(self._connection, history_ms)
 
     def segments(self, name: str, cap: float | None = None) -> Segments:
-        """Return the sums by the value of a fact; the time depends on the number of visitors.
+        """Return the sums by the value of a fact; none before the file has the current format.
+
+        The time depends on the numbers of values, days and buyers only.
 
         Args:
             name: Name of the fact, as of `LedgerEvent.facts`.
@@ -183,7 +185,7 @@ class Reader:
         with translate_errors(self._path):
             return (
                 read_segments(self._connection, name, cap)
-                if format_of(self._connection) >= FACTS_FORMAT
+                if format_of(self._connection) >= COUNTED_FORMAT
                 else {}
             )
 

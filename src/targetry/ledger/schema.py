@@ -1,8 +1,8 @@
 """Tables of a ledger in SQLite, and the statements that lead from each format to the next.
 
-`counting` keeps the sums up to date in `participation`, `purchase`, `impression_sum`, `cohort_sum`
-and `activity_sum`. Triggers count what rarely happens: the removal of an event, and shares that
-change.
+`counting` keeps the sums up to date in `participation`, `purchase`, `impression_sum`, `cohort_sum`,
+`segment_sum` and `activity_sum`. Triggers count what rarely happens: the removal of an event, and
+shares that change.
 """
 
 from __future__ import annotations
@@ -209,8 +209,59 @@ DROP_TRIGGERS: Final = (
 )
 """Statements that remove the triggers of the third format that counted each event."""
 
+_SEGMENT_KEY: Final = "name, value, activity_id, experience_id, day, entered"
+ADD_TO_SEGMENTS: Final = f"INSERT INTO segment_sum ({_SEGMENT_KEY}, {', '.join(COHORT_SUMS)})"
+"""Beginning of a statement that adds to the sums of segments."""
+
+HAS_SEGMENT: Final = "one.value IS NOT NULL AND one.value != ''"
+"""SQL condition for a row `one` of `json_each` that names a segment."""
+
+_SUM_SEGMENTS: Final = f"""
+    {ADD_TO_SEGMENTS}
+    SELECT one.key, CAST(one.value AS TEXT), activity_id, experience_id, first_ms / {DAY_MS},
+        first_ms >= ifnull(shares_since_ms, 0), count(*), sum({HAS_CONVERTED.format(row="")}), sum(orders), total(units),
+        total(micros), sum(unusable)
+    FROM participation LEFT JOIN activity ON activity.id = activity_id, json_each(facts) AS one
+    WHERE {{condition}} AND experience_id IS NOT NULL AND facts IS NOT NULL AND {HAS_SEGMENT} GROUP BY 1, 2, 3, 4, 5, 6
+"""
+SUM_ALL_SEGMENTS: Final = (
+    "UPDATE participation SET facts = (SELECT CASE WHEN json_valid(facts) THEN facts END FROM event WHERE id = first_id)",
+    _SUM_SEGMENTS.format(condition="true"),
+)
+"""Statements that sum the segments of a file whose events have facts."""
+
+
+def _recount_segments(event: str) -> str:
+    """Return the statement for the trigger that sums the segments when shares have changed."""
+    return f"""
+    CREATE TRIGGER recount_segments_after_{event.lower().partition(" ")[0]} AFTER {event} ON activity BEGIN
+        DELETE FROM segment_sum WHERE activity_id = NEW.id;
+        {_SUM_SEGMENTS.format(condition="activity_id = NEW.id")};
+    END
+    """
+
+
 ADD_COUNTED: Final = (
     "CREATE TABLE counted (seq INTEGER NOT NULL)",
+    # The facts of the first impression, as JSON.
+    "ALTER TABLE participation ADD COLUMN facts TEXT",
+    "DROP INDEX buyer",
+    # Holds all that the variance of orders and revenue needs, also by segment.
+    f"""
+    CREATE INDEX buyer ON participation (
+        activity_id, experience_id, first_ms / {DAY_MS}, first_ms, orders, units, micros, facts
+    ) WHERE orders > 0
+    """,
+    f"""
+    CREATE TABLE segment_sum (
+        name TEXT NOT NULL, value TEXT NOT NULL, activity_id TEXT NOT NULL, experience_id TEXT NOT NULL,
+        day INTEGER NOT NULL, entered INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in COHORT_SUMS)},
+        PRIMARY KEY ({_SEGMENT_KEY})
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX segment_of_activity ON segment_sum (activity_id)",
+    _recount_segments("INSERT"),
+    _recount_segments("UPDATE OF shares_since_ms"),
     # A new event can get the number of a removed one, if that was the last.
     f"""
     CREATE TRIGGER remove_event AFTER DELETE ON event BEGIN

@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from targetry.ledger.event import MAX_ORDER_TOTAL
-from targetry.ledger.schema import DAY_MS, HAS_CONVERTED, MICROS, is_event
+from targetry.ledger.schema import COHORT_SUMS, DAY_MS, HAS_CONVERTED, MICROS, is_event
 
 _IMPRESSIONS: Final = (
     "SELECT activity_id, experience_id, impressions FROM impression_sum WHERE impressions > 0"
@@ -78,23 +78,23 @@ _VISITORS: Final = f"""
 _ACTIVITIES: Final = (
     "SELECT activity_id, switched, outside FROM activity_sum WHERE switched > 0 OR outside > 0"
 )
-_SEGMENTED: Final = f"""
-    FROM (
-        SELECT participation.*, first_ms / {DAY_MS} AS day, first_ms >= ifnull(shares_since_ms, 0) AS entered,
-            ifnull(CAST(CASE WHEN json_valid(facts) THEN json_extract(facts, :path) END AS TEXT), '') AS value
-        FROM participation JOIN event ON event.id = first_id
-        LEFT JOIN activity ON activity.id = participation.activity_id
-        WHERE participation.experience_id IS NOT NULL
-    )
-"""
+_COHORT: Final = "activity_id, experience_id, day, entered"
+# A cohort's visitors without the fact are those that are in none of its segments.
 _SEGMENT_COHORTS: Final = f"""
-    SELECT value, activity_id, experience_id, day, entered, count(*), total({HAS_CONVERTED.format(row="")}),
-        total(orders), total(units), total(micros), total(unusable)
-    {_SEGMENTED} GROUP BY 1, 2, 3, 4, 5
+    SELECT value, {_COHORT}, {", ".join(COHORT_SUMS)} FROM segment_sum WHERE name = :name AND visitors > 0
+    UNION ALL
+    SELECT '', {_COHORT}, {", ".join(f"one.{name} - ifnull(named.{name}, 0)" for name in COHORT_SUMS)}
+    FROM cohort_sum AS one LEFT JOIN (
+        SELECT {_COHORT}, {", ".join(f"sum({name}) AS {name}" for name in COHORT_SUMS)}
+        FROM segment_sum WHERE name = :name GROUP BY {_COHORT}
+    ) AS named USING ({_COHORT})
+    WHERE one.visitors > ifnull(named.visitors, 0)
 """
 _SEGMENT_BUYERS: Final = f"""
-    SELECT value, activity_id, experience_id, day, {_BUYER_SUMS}
-    {_SEGMENTED} WHERE orders > 0 AND entered GROUP BY 1, 2, 3, 4
+    SELECT ifnull(CAST(json_extract(facts, :path) AS TEXT), ''), participation.activity_id, experience_id,
+        first_ms / {DAY_MS}, {_BUYER_SUMS}
+    FROM participation INDEXED BY buyer LEFT JOIN activity ON activity.id = participation.activity_id
+    WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0) GROUP BY 1, 2, 3, 4
 """
 _MAX_COUNT: Final = 2**53
 
@@ -250,9 +250,9 @@ def read_segments(connection: sqlite3.Connection, name: str, cap: float | None =
     Raises:
         sqlite3.Error: The database cannot be read.
     """
-    values = {"path": f'$."{name}"', "cap": math.inf if cap is None else cap}
+    buyers = {"path": f'$."{name}"', "cap": math.inf if cap is None else cap}
     return build_segments(
-        connection.execute(_SEGMENT_COHORTS, values), connection.execute(_SEGMENT_BUYERS, values)
+        connection.execute(_SEGMENT_COHORTS, {"name": name}), connection.execute(_SEGMENT_BUYERS, buyers)
     )
 
 
