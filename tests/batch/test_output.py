@@ -290,6 +290,19 @@ def test_numeric_ids_of_a_csv_file_are_texts(tmp_path: Path) -> None:
     assert found["tnt_id"].to_pylist() == ["007", "42"]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_times_of_texts_can_have_fractions_and_zones(tmp_path: Path, suffix: str) -> None:
+    late = {"<": [1_767_258_000_000, {"var": "current_timestamp"}]}
+    # The first block of a file has no fractions.
+    times = [*["2026-01-01T09:00:00Z"] * 60_000, "2026-01-01T09:00:00.001Z", "2026-01-01T11:00:00.5+02:00"]
+    csv = "".join(f"visitor,{time}\n" for time in times)
+    lines = "".join(f'{{"tnt_id": "visitor", "time": "{time}"}}\n' for time in times)
+    (tmp_path / f"in{suffix}").write_text(f"tnt_id,time\n{csv}" if suffix == ".csv" else lines)
+    options: dict[str, Any] = {"client": CLIENT, "mboxes": ["hero"], "outputs": ("content",)}
+    found = decide(tmp_path / f"in{suffix}", mboxes_of(rule(1, late)), **options).read_all()
+    assert [one is not None for one in found["content"].to_pylist()[-3:]] == [False, True, True]
+
+
 def test_exposures_have_the_columns_of_an_assignment_log(tmp_path: Path) -> None:
     batch = pa.record_batch({"tnt_id": ["a.28_0", None], "time": pa.array([1, 2], pa.timestamp("s"))})
     out = tmp_path / "out.parquet"

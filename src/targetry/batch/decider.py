@@ -427,7 +427,8 @@ class Decider:
         names = [getattr(columns, role) for role in texts] + list(columns.addresses.values())
         if self._token_column is not None:
             names.append(self._token_column)
-        return reader_of(source, select or self.columns_read, names)
+        time = self._time_column or columns.time
+        return reader_of(source, select or self.columns_read, names, time)
 
     def map_in_arrow_schema(self, schema: Any) -> Any:
         """Return the schema of what `map_in_arrow` yields for a table of this schema.

@@ -38,19 +38,20 @@ class TableReader:
         return iter(self._batches)
 
 
-def reader_of(source: Any, select: Select, texts: Sequence[str] = ()) -> TableReader:
+def reader_of(source: Any, select: Select, texts: Sequence[str] = (), time: str = "") -> TableReader:
     """Return the table of a source.
 
     Args:
         source: A path or glob, an object with `__arrow_c_stream__`, or record batches.
         select: Chooses the columns to read from a file.
         texts: Columns of CSV and JSON Lines that are texts, whatever they look like.
+        time: A column of CSV and JSON Lines that has times, or integers.
 
     Raises:
         OptionError: The source is none of these, or a file cannot be read.
     """
     if isinstance(source, str | Path):
-        return _files(source, select, texts)
+        return _files(source, select, texts, time)
     if isinstance(source, TableReader):
         return source
     if isinstance(source, pa.RecordBatch):
@@ -85,7 +86,7 @@ def _same_schema(first: Any, batches: Iterator[Any]) -> Iterator[Any]:
         yield batch
 
 
-def _files(source: str | Path, select: Select, texts: Sequence[str]) -> TableReader:
+def _files(source: str | Path, select: Select, texts: Sequence[str], time: str) -> TableReader:
     names = [str(source)] if Path(source).exists() else sorted(glob.glob(str(source), recursive=True))
     if not names:
         raise OptionError("source", f"there is no file {str(source)!r}")
@@ -95,7 +96,7 @@ def _files(source: str | Path, select: Select, texts: Sequence[str]) -> TableRea
             raise OptionError(
                 "source", f"the folder {str(source)!r} has no table; known are {', '.join(FORMATS)}"
             )
-    readers = [_file(name, select, texts) for name in names]
+    readers = [_file(name, select, texts, time) for name in names]
     schema = readers[0].schema
     for name, reader in zip(names, readers, strict=True):
         if reader.schema != schema:
@@ -105,7 +106,7 @@ def _files(source: str | Path, select: Select, texts: Sequence[str]) -> TableRea
     return TableReader(schema, (batch for reader in readers for batch in reader), rows)
 
 
-def _file(name: str, select: Select, texts: Sequence[str]) -> TableReader:
+def _file(name: str, select: Select, texts: Sequence[str], time: str) -> TableReader:
     suffix = Path(name).suffix.lower()
     with _translated(name):
         if suffix == ".parquet":
@@ -113,9 +114,9 @@ def _file(name: str, select: Select, texts: Sequence[str]) -> TableReader:
         if suffix in (".arrow", ".feather"):
             return _ipc(name)
         if suffix == ".csv":
-            return _csv(name, texts)
+            return _csv(name, texts, time)
         if suffix in (".jsonl", ".ndjson", ".json"):
-            return _json(name, texts)
+            return _json(name, texts, time)
     raise OptionError("source", f"{name}: unknown format; known are {', '.join(FORMATS)}")
 
 
@@ -160,26 +161,42 @@ def _ipc(name: str) -> TableReader:
     return TableReader(file.schema, _checked(batches, name))
 
 
-def _csv(name: str, texts: Sequence[str]) -> TableReader:
+def _csv(name: str, texts: Sequence[str], time: str) -> TableReader:
     with importing():
         from pyarrow import csv
 
+    def opened(types: dict[str, Any]) -> Any:
+        options = csv.ConvertOptions(
+            column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False
+        )
+        return csv.open_csv(name, convert_options=options)
+
     types = dict.fromkeys(texts, pa.string())
-    options = csv.ConvertOptions(
-        column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False
-    )
-    reader = csv.open_csv(name, convert_options=options)
+    reader = opened(types)
+    found = _type_of(reader, time)
+    if pa.types.is_timestamp(found):  # of the first block, perhaps without fractions of seconds
+        reader = opened({**types, time: pa.timestamp("ns", found.tz)})
     return TableReader(reader.schema, _checked(reader, name))
 
 
-def _json(name: str, texts: Sequence[str]) -> TableReader:
+def _json(name: str, texts: Sequence[str], time: str) -> TableReader:
     with importing():
         from pyarrow import json
 
-    known = pa.schema([pa.field(one, pa.string()) for one in texts])
-    options = json.ParseOptions(explicit_schema=known, unexpected_field_behavior="infer")
-    reader = json.open_json(name, parse_options=options)
+    def opened(types: dict[str, Any]) -> Any:
+        options = json.ParseOptions(explicit_schema=pa.schema(types), unexpected_field_behavior="infer")
+        return json.open_json(name, parse_options=options)
+
+    types = dict.fromkeys(texts, pa.string())
+    reader = opened(types)
+    found = _type_of(reader, time)
+    if pa.types.is_timestamp(found) or pa.types.is_string(found):  # texts have fractions of seconds
+        reader = opened({**types, time: pa.timestamp("ns")})
     return TableReader(reader.schema, _checked(reader, name))
+
+
+def _type_of(reader: Any, name: str) -> Any:
+    return reader.schema.field(name).type if name in reader.schema.names else pa.null()
 
 
 def _checked(batches: Iterable[Any], name: str) -> Iterator[Any]:
