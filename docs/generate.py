@@ -201,7 +201,8 @@ device holds.
 - Where the table says *id*, a text, an integer or a `UUID` is accepted and becomes a text. *timestamp* accepts a real
   number of epoch milliseconds, which is rounded, or a `datetime`. *address* accepts an IP address as text, as an
   `ipaddress` object, with a port, or as a list such as `X-Forwarded-For`, of which the first entry counts. Other numbers
-  can be any real number type (`Decimal`, numpy's scalars), and members of an enum stand for their value.
+  can be any real number type (`Decimal`, numpy's scalars), and members of an enum stand for their value. A date or a `datetime` among
+  the parameters is its text in ISO 8601.
 - Parameters are at most 50 for each location; names have 1 to 128 characters, values up to 5,000. Values can be texts,
   numbers, booleans or None.
 - A mapping that is not a dict is read by its own `items()`, so the query objects of Flask and Django are accepted.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +102,10 @@ def test_attribute_sets_its_field(attributes: dict[str, Any], expected: FlagSubj
         (0.1, "0.1"),
         (1e21, "1e+21"),
         (datetime(2026, 11, 28, 12, tzinfo=UTC), "2026-11-28T12:00:00+00:00"),
+        (date(2026, 11, 28), "2026-11-28"),
+        (Decimal("9.90"), "9.9"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (np.int64(3), "3"),
         ([1, "ü", None], '[1,"ü",null]'),
         ((1, {"a": 2}), '[1,{"a":2}]'),
     ],

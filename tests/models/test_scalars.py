@@ -213,6 +213,8 @@ PARAMETERS = [
     (Word.WEB, "web"),
     (Word.SEVEN, 7),
     (True, True),
+    (datetime.date(2024, 1, 1), "2024-01-01"),
+    (datetime.datetime(2024, 1, 1, 12, tzinfo=datetime.UTC), "2024-01-01T12:00:00+00:00"),
 ]
 
 
@@ -223,7 +225,7 @@ def test_parameter_is_the_plain_value_that_it_means(given, expected):
     same(copy.execute.mboxes[1].profile_parameters["b"], expected)
 
 
-@each_case("given", [b"x", datetime.date(2024, 1, 1), np.array([1]), 1j, [], {}, ...], ids=repr)
+@each_case("given", [b"x", datetime.time(12), np.array([1]), 1j, [], {}, ...], ids=repr)
 def test_value_that_is_no_scalar_is_no_parameter(given):
     with pytest.raises(ConstraintError) as caught:
         snapshot(mbox(parameters={"a": given}), wire=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import date
 from typing import Any, Final, Literal, TypeVar, get_args
 
 import msgspec
@@ -30,7 +30,7 @@ from targetry.models import (
 )
 from targetry.models.constraint import MAX_PARAMETER_NAME, MAX_PARAMETER_VALUE, MAX_PARAMETERS
 from targetry.models.reading import read
-from targetry.models.scalars import ReadMode, shown, type_name
+from targetry.models.scalars import ReadMode, plain_scalar, shown, type_name
 from targetry.visitor import parse_customer_ids
 
 __all__ = [
@@ -235,15 +235,24 @@ def _text_of(name: str, value: Any) -> str:
         if not math.isfinite(value):
             raise OptionError(path, "must be a finite number")
         text = to_text(float(value))
-    elif isinstance(value, datetime):
-        text = value.isoformat()
+    elif isinstance(value, date):  # a datetime is one
+        text = _iso_text(path, value)
     elif isinstance(value, list | tuple):
         text = _json(path, value)
+    elif (plain := plain_scalar(value)) is not None:  # Decimal, UUID, a number of numpy
+        return _text_of(name, plain)
     else:
         raise OptionError(
             path, f"must be a text, number, boolean, datetime, list or mapping, not {type_name(value)}"
         )
     return _bounded(path, text, MAX_PARAMETER_VALUE)
+
+
+def _iso_text(path: str, value: date) -> str:
+    try:
+        return value.isoformat()
+    except Exception:  # a zone can raise anything
+        raise OptionError(path, f"must be a time, not {type_name(value)} with a broken zone") from None
 
 
 def _digits(path: str, value: int) -> str:

@@ -11,6 +11,7 @@ the reader of its values.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -133,11 +134,20 @@ def _read_union(value: object, kind: kinds.UnionType, path: str, mode: ReadMode)
     choices = [choice for choice in kind.types if not isinstance(choice, kinds.NoneType)]
     if len(choices) == 1:
         return _read(value, choices[0], path, mode)
-    plain = plain_scalar(value)
+    plain = _iso_text(value, path) if issubclass(type(value), date) else plain_scalar(value)
     choices = [choice for choice in choices if is_scalar(plain, choice)]
     if not choices:
         raise ConstraintError(path, f"must be a string, a number or a boolean, not {type_name(value)}")
     return _read(plain, choices[0], path, mode)
+
+
+def _iso_text(value: Any, path: str) -> str:
+    """Return the text of a date or a datetime in ISO 8601 form."""
+    try:
+        return str(value.isoformat())
+    except Exception:  # a zone can raise anything
+        reason = f"must be a time in ISO 8601 form, not {type_name(value)} with a broken zone"
+        raise ConstraintError(path, reason) from None
 
 
 def _read_metadata(value: object, kind: kinds.Metadata, path: str, mode: ReadMode) -> Any:
