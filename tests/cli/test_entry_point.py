@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -104,6 +105,26 @@ def test_closed_pipe_ends_a_command_quietly(arguments: str) -> None:
         done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, timeout=60, check=False)
 
     assert done.stderr == b""
+    assert done.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*MODULE, "artifact", "-o", "json"], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+
+    assert done.stderr.decode().splitlines() == ["error: [Errno 28] No space left on device"]
+    assert done.returncode == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a form of POSIX shells")
+def test_closed_standard_streams_are_empty() -> None:
+    command = f"{shlex.join(MODULE)} artifact - -o json <&- >&-"
+    done = subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.PIPE, timeout=60, check=False)
+
+    assert done.stderr.startswith(b"error: stdin: the artifact is not JSON")
     assert done.returncode == 1
 
 
