@@ -28,6 +28,23 @@ def test_new_project_compiles_to_an_artifact(tmp_path: Path) -> None:
     assert run("activities", "compile", tmp_path / "activities", "--locked", "-O", output).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-O", "activities/hero.yaml"], "must not be named as a file of activities is"),
+        (["-O", "a.json", "--generated-at", "noon"], "must be a time such as"),
+        (["--all-environments", "b", "--environment", "x"], "give one of --environment and"),
+    ],
+    ids=["output-is-a-source", "time", "environment-of-all"],
+)
+def test_wrong_option_changes_no_file(folder: Path, options: list[str], message: str) -> None:
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    result = run("activities", "compile", folder, *options, width=200)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_init_overwrites_nothing(folder: Path) -> None:
     result = run("activities", "init", folder.parent)
     assert result.exit_code == 1

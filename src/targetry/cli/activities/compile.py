@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -29,6 +30,8 @@ from targetry.cli.inputs.activity_folder import chosen_environment, compiled_fil
 from targetry.cli.inputs.git_revision import lock_at
 from targetry.cli.rendering.output import print_notes
 from targetry.device.obfuscation import obfuscate
+
+_SOURCES: Final = (".yaml", ".yml", ".lock")
 
 
 def compile_command(
@@ -78,6 +81,14 @@ def compile_command(
     """
     if (output is None) == (all_environments is None):
         raise typer.BadParameter("give one of --output and --all-environments", param_hint="'--output'")
+    if environment is not None and all_environments is not None:
+        raise typer.BadParameter("give one of --environment and --all-environments")
+    if output is not None and output.suffix in _SOURCES:
+        raise typer.BadParameter(
+            f"must not be named as a file of activities is, {output.suffix}", param_hint="'--output'"
+        )
+    if generated_at is not None:
+        _check_time(generated_at)
     if is_obfuscated and organization_id is None:
         raise typer.BadParameter("--bin needs the organization", param_hint="'--organization-id'")
     activities = ActivityFolder(folder)
@@ -107,6 +118,15 @@ def compile_command(
         suffix = "bin" if is_obfuscated else "json"
         for name in result.artifacts:
             write_file(all_environments / f"{name}.{suffix}", encoded(name))
+
+
+def _check_time(text: str) -> None:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"must be a time such as 2026-11-27T18:00:00Z, not {text!r}", param_hint="'--generated-at'"
+        ) from None
 
 
 def _check_tokens(folder: Path, loaded: LoadedFolder, purpose: Purpose) -> None:
