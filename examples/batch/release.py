@@ -6,6 +6,7 @@ Cells start with `# %%`, so editors open the file as a notebook. `python release
 # %% The visits: here made up, otherwise `Path("visits/*.parquet")`
 import random
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,5 +47,6 @@ assert changes.share_changed(allow=["content"]) == 0, "visitors move to another 
 # %% The assignments for the warehouse
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder, "exposures.parquet")
-    written = write(visits, path, released, client="acme", mboxes=["hero"], as_exposures=True)
+    night = datetime(2026, 12, 1, tzinfo=UTC)  # without it, of the column `time`
+    written = write(visits, path, released, client="acme", mboxes=["hero"], as_of=night, as_exposures=True)
     print(written.rows_written, "assignments,", written.stats.rows_with_error, "rows with an error")

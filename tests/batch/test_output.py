@@ -165,7 +165,7 @@ def test_row_with_an_error_does_not_end_the_run() -> None:
         None,
         "request.id.tnt_id: must have at most 128 characters, has 129",
         "request.execute.mboxes[0].parameters['n']: must be a finite number",
-        "time: must not be null; pass as_of to decide at one time",
+        "time: must not be null, unless all rows are decided at one time",
     ]
     assert made.stats.rows_with_error == 3
 
@@ -216,7 +216,7 @@ def test_table_without_visitor_ids_is_an_error() -> None:
 def test_time_is_needed_if_a_rule_reads_it() -> None:
     late = {">": [{"var": "current_timestamp"}, NOW_MS]}
     made = Decider(mboxes_of(rule(1, late)), client=CLIENT, mboxes=["hero"])
-    with pytest.raises(OptionError, match="as_of: a rule reads the time"):
+    with pytest.raises(OptionError, match="as_of: is needed: a rule reads the time"):
         made.decide(table(1))
     moment = datetime.fromtimestamp(NOW_MS / 1000 + 1, UTC)
     made = Decider(

@@ -27,7 +27,7 @@ from targetry.batch.engine.columns import (
 )
 from targetry.batch.engine.engine import BatchEngine
 from targetry.batch.engine.leaves import Leaves
-from targetry.batch.engine.locations import Requested, requested_locations
+from targetry.batch.engine.locations import UNKNOWN_LOCATION, Requested, requested_locations
 from targetry.batch.engine.maps import with_map_columns
 from targetry.batch.engine.plans import base_name
 from targetry.batch.engine.rows import Rows
@@ -263,6 +263,11 @@ class Decider:
         """
         self.rows(pa.RecordBatch.from_pylist([], schema))
 
+    @property
+    def unknown_locations(self) -> list[str]:
+        """Requested locations that are not in the artifact."""
+        return [one.label for one in self.requested if one.unmatched == UNKNOWN_LOCATION]
+
     def _layout(self, schema: Any, has_map: bool) -> TableLayout:
         known = self._layouts.get((schema, has_map))
         if known is None:
@@ -289,7 +294,7 @@ class Decider:
         if self._now_ms is None and "time" not in layout.roles and self._paths & _TIMES:
             wanted = self._time_column or self._columns.time
             raise OptionError(
-                "as_of", f"a rule reads the time, and the table has no column {wanted!r}; pass as_of"
+                "as_of", f"is needed: a rule reads the time, and the table has no column {wanted!r}"
             )
         parameters = {one.name for one in layout.parameters}
         is_there = {PARAMETER_PREFIX + name for name in parameters} | names
@@ -457,8 +462,16 @@ class Decider:
 
         Args:
             batch: A `pyarrow.RecordBatch`.
+
+        Raises:
+            OptionError: A column has a wrong type or is missing; so is the time of the rows.
         """
         rows, errors = self.rows(batch)
+        if self._now_ms is None and "time" not in rows.layout.roles:
+            wanted = self._time_column or self._columns.time
+            raise OptionError(
+                "as_of", f"is needed: exposures have a time, and the table has no column {wanted!r}"
+            )
         entries = self.writer.in_rows(self.entries(rows, errors))
         matched = entries.rules != NONE
         if rows.has_visitor is not None:

@@ -78,12 +78,14 @@ class Diff(msgspec.Struct, frozen=True):
         rows_with_error: Rows without a decision.
         changes: The largest first.
         missing: Columns that the rules read and the table lacks.
+        unknown_locations: Requested locations that are in neither artifact.
     """
 
     rows: int
     rows_with_error: int
     changes: list[DecisionChange]
     missing: list[str]
+    unknown_locations: list[str]
 
     def share_changed(self, allow: Collection[ChangeKind] = ()) -> float:
         """Return the largest share of rows, in percent, that changes at one location.
@@ -265,7 +267,8 @@ class ArtifactComparison:
             )
         changes.sort(key=lambda one: (-one.rows, one.location, one.kind))
         missing = list(dict.fromkeys([*self.before.missing, *self.after.missing]))
-        return Diff(counts.rows, counts.rows_with_error, changes, missing)
+        unknown = [one for one in self.before.unknown_locations if one in self.after.unknown_locations]
+        return Diff(counts.rows, counts.rows_with_error, changes, missing, unknown)
 
     def _cause(self, kind: ChangeKind, before: int, after: int) -> tuple[Cause, tuple[Placed, Placed] | None]:
         """Return the first difference that explains a change, and the rule that has it."""

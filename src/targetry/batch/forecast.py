@@ -63,6 +63,7 @@ class Forecast(msgspec.Struct, frozen=True):
         reasons: Location to reason to number of rows (of a page load: of rows of output).
         overlap: Number of activities to the number of rows that are in so many.
         missing: Columns that the rules read and the table lacks.
+        unknown_locations: Requested locations that are not in the artifact.
     """
 
     rows: int
@@ -71,6 +72,7 @@ class Forecast(msgspec.Struct, frozen=True):
     reasons: dict[str, dict[str, int]]
     overlap: dict[int, int]
     missing: list[str]
+    unknown_locations: list[str]
 
 
 def forecast(source: Any, artifact: ArtifactInput, *, progress: Any = None, **options: Any) -> Forecast:
@@ -119,6 +121,7 @@ def forecast(source: Any, artifact: ArtifactInput, *, progress: Any = None, **op
         },
         {number: int(count) for number, count in enumerate(overlap) if count},
         decider.missing,
+        decider.unknown_locations,
     )
 
 

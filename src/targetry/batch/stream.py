@@ -27,11 +27,15 @@ class TableReader:
     Attributes:
         schema: The columns that are read.
         rows: Number of rows, None if unknown.
+        files: Paths of the files of the table.
     """
 
-    def __init__(self, schema: Any, batches: Iterable[Any], rows: int | None = None) -> None:
+    def __init__(
+        self, schema: Any, batches: Iterable[Any], rows: int | None = None, files: Sequence[str] = ()
+    ) -> None:
         self.schema = schema
         self.rows = rows
+        self.files = files
         self._batches = batches
 
     def __iter__(self) -> Iterator[Any]:
@@ -103,7 +107,7 @@ def _files(source: str | Path, select: Select, texts: Sequence[str], time: str) 
             raise OptionError("source", f"{name} has other columns than {names[0]}")
     known = [reader.rows for reader in readers if reader.rows is not None]
     rows = sum(known) if len(known) == len(readers) else None
-    return TableReader(schema, (batch for reader in readers for batch in reader), rows)
+    return TableReader(schema, (batch for reader in readers for batch in reader), rows, names)
 
 
 def _file(name: str, select: Select, texts: Sequence[str], time: str) -> TableReader:

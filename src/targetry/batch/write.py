@@ -16,7 +16,8 @@ from targetry._runtime.lazy_import import importing
 from targetry.batch.arrow_types import plain_schema
 from targetry.batch.artifact import ArtifactInput
 from targetry.batch.decider import EXPOSURES, BatchStats, Decider
-from targetry.batch.stream import batches_of
+from targetry.batch.output import DEFAULT_OUTPUTS
+from targetry.batch.stream import TableReader, batches_of
 from targetry.errors import OptionError
 
 Progress = Callable[[int, int | None], object]
@@ -27,11 +28,12 @@ FORMATS: Final = (".parquet", ".arrow", ".csv", ".jsonl")
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Rows of output, counts of the decider, and columns that were missing."""
+    """Rows of output, counts of the decider, missing columns, and locations not in the artifact."""
 
     rows_written: int
     stats: BatchStats
     missing: list[str]
+    unknown_locations: list[str]
 
 
 def decide(source: Any, artifact: ArtifactInput, **options: Any) -> Any:
@@ -69,6 +71,7 @@ def write(
         progress: Called after each batch with the rows decided so far, and their number if known.
         as_exposures: Write the columns of an assignment log instead: `unit_id`, `timestamp`,
             `experiment_id`, `variation_id` and `location`, for each match of a visitor with an id.
+            The options `layout`, `outputs` and `keep` have no meaning then, and are errors.
         options: Of `Decider`.
 
     Raises:
@@ -76,7 +79,12 @@ def write(
         ArtifactError: The artifact cannot be used.
     """
     decider = Decider(artifact, **options)
+    if as_exposures:
+        for name, usual in (("layout", "long"), ("outputs", DEFAULT_OUTPUTS), ("keep", ())):
+            if options.get(name, usual) != usual:
+                raise OptionError(name, "has no effect on exposures, whose columns are fixed; leave it out")
     reader = decider.reader(source)
+    check_output(path, reader)
     schema = decider.output_schema(reader.schema) if not as_exposures else EXPOSURES
     written = done = 0
     with _writer(Path(path), schema) as put:
@@ -87,7 +95,7 @@ def write(
             written += found.num_rows
             if progress is not None:
                 progress(done, reader.rows)
-    return Totals(written, decider.stats, decider.missing)
+    return Totals(written, decider.stats, decider.missing, decider.unknown_locations)
 
 
 def write_batches(reader: Any, path: str | Path) -> int:
@@ -102,6 +110,19 @@ def write_batches(reader: Any, path: str | Path) -> int:
             put(batch)
             written += batch.num_rows
     return written
+
+
+def check_output(path: str | Path, reader: TableReader) -> None:
+    """Check that decisions can be written to a file without replacing the table that is read.
+
+    Raises:
+        OptionError: The suffix is of no known format, or the file is one of the table.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in _FORMATS:
+        raise OptionError("path", f"unknown format {target.suffix.lower()!r}; known are {', '.join(FORMATS)}")
+    if target.exists() and any(os.path.samefile(target, one) for one in reader.files):
+        raise OptionError("path", f"{target} is a file of the table that is read; choose another name")
 
 
 Put = Callable[[Any], None]

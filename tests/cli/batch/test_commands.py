@@ -108,7 +108,14 @@ def test_diff_of_made_up_visitors_compares_splits(folder: Path) -> None:
     assert "made up" in result.stderr
     found = json.loads(result.stdout)
     assert found["rows"] == 2000
-    assert found.keys() == {"rows", "rows_with_error", "changes", "missing", "share_changed"}
+    assert found.keys() == {
+        "rows",
+        "rows_with_error",
+        "changes",
+        "missing",
+        "unknown_locations",
+        "share_changed",
+    }
 
 
 def test_diff_as_markdown_is_a_table(folder: Path) -> None:
@@ -146,4 +153,65 @@ def test_forecast_draws_shares_with_those_of_the_windows(folder: Path) -> None:
     assert run(*base, "--plot", folder / "shares.svg").exit_code == 0
     assert ">of 500 rows; line: by the windows<" in (folder / "shares.svg").read_text("utf-8")
     wrong = run(*base, "--plot", folder / "shares.pdf")
-    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+
+
+def test_table_is_not_replaced_by_its_output(folder: Path) -> None:
+    table, one = folder / "in.parquet", folder / "a.json"
+    content = table.read_bytes()
+    for form in (table, folder / "*.parquet"):
+        result = run("decide", form, "-a", one, "-m", "hero", "--out", table)
+        assert (result.exit_code, "is a file of the table" in result.stderr) == (1, True)
+    result = run(*arguments(folder, "a", "b"), "--changed", table)
+    assert result.stderr.startswith("error: --changed: ")
+    assert table.read_bytes() == content
+
+
+def test_exposures_need_a_time_and_have_fixed_columns(folder: Path) -> None:
+    base = ["decide", folder / "in.parquet", "-a", folder / "a.json", "-m", "hero", "--exposures"]
+    base += ["--out", folder / "log.parquet"]
+    assert run(*base).stderr.startswith("error: --time: is needed: exposures have a time")
+    for option, more in (("--wide", []), ("--write", ["reason"]), ("--keep", ["crm_id"])):
+        result = run(*base, "--time", "2026-11-27", option, *more)
+        assert result.stderr.startswith(f"error: {option}: has no effect on exposures")
+    assert run(*base, "--time", "2026-11-27").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["decide", "diff", "forecast"])
+def test_location_that_no_artifact_has_is_noted(folder: Path, command: str) -> None:
+    one = folder / "a.json"
+    artifacts = ["--before", one, "--after", one] if command == "diff" else ["-a", one]
+    out = ["--out", folder / "out.csv"] if command == "decide" else []
+    result = run(command, folder / "in.parquet", *artifacts, "-m", "heros", "--view", "home", *out)
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "note: location 'heros' is not in the artifact",
+        "note: location 'view:home' is not in the artifact",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "start"),
+    [
+        ([], "--mbox: no location is given"),
+        (["-m", "hero", "--write", "score"], "--write: there is no output 'score'"),
+        (["-m", "hero", "--keep", "score"], "--keep: the table has no column 'score'"),
+        (["-m", "hero", "--out", "out.txt"], "--out: unknown format '.txt'"),
+    ],
+    ids=lambda value: value[-2:] if isinstance(value, list) else "",
+)
+def test_errors_name_the_option_of_the_command(folder: Path, options: list[str], start: str) -> None:
+    result = run(
+        "decide", folder / "in.parquet", "-a", folder / "a.json", "--out", folder / "o.csv", *options
+    )
+    assert result.stderr.startswith(f"error: {start}")
+
+
+def test_artifact_that_cannot_be_read_is_named(folder: Path) -> None:
+    (folder / "b.json").write_text('"a text"')
+    assert run(*arguments(folder, "a", "b")).stderr.startswith(f"error: {folder / 'b.json'}: ")
+
+
+@pytest.mark.parametrize(("command", "status"), [("decide", 2), ("forecast", 2), ("diff", 1), ("shadow", 1)])
+def test_wrong_usage_is_1_only_where_2_has_a_meaning(command: str, status: int) -> None:
+    assert run(command, "--no-such-option").exit_code == status

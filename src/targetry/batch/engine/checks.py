@@ -22,7 +22,7 @@ from targetry.models.snapshot import snapshot
 
 _LONGEST: Final = {**dict.fromkeys(IDS, 128), **dict.fromkeys(PAGE, 4096), "city": 50}
 _LARGEST: Final = 2**63 - 1
-_NO_TIME: Final = "time: must not be null; pass as_of to decide at one time"
+_NO_TIME: Final = "time: must not be null, unless all rows are decided at one time"
 
 
 def row_errors(rows: Rows, requests: RowRequests) -> dict[int, str]:

@@ -79,7 +79,7 @@ def requested_locations(
                 _requested("view", name, name, None, rules.views.get(name, EMPTY_LOCATION), True, unmatched)
             )
     if not found:
-        raise OptionError("mboxes", "no location is given; pass mboxes, page_load or views")
+        raise OptionError("mboxes", "no location is given; name an mbox or a view, or decide the page load")
     return found
 
 

@@ -15,15 +15,29 @@ import typer
 from typer.core import TyperCommand
 
 from targetry import samples
-from targetry.cli.inputs.artifact_source import read_text
+from targetry.cli.inputs.artifact_source import SourceError, read_text, source_name
 from targetry.cli.rendering.output import console, print_error
 from targetry.cli.rendering.signature import parameter, set_signature
 from targetry.device.artifact import read_artifact
-from targetry.errors import OptionError, TargetError
+from targetry.errors import ArtifactError, OptionError, TargetError
 
 _DEFAULT_CODE: Final = "targetry"
 _WRONG_USAGE: Final = 2
 _INTERRUPTED: Final = 130  # as shells report Ctrl-C
+_OPTIONS: Final = {  # of the commands, by the option of a `Decider` or of `write` that they set
+    "as_of": "--time",
+    "client": "--client",
+    "columns": "--column or --parameter",
+    "keep": "--keep",
+    "layout": "--wide",
+    "mboxes": "--mbox",
+    "outputs": "--write",
+    "path": "--out",
+    "property_token": "--property",
+    "property_token_column": "--property-column",
+    "source": "table",
+    "views": "--view",
+}
 
 
 def _option(*names: str, help: str, metavar: str | None = None, panel: str = "Decisions") -> Any:
@@ -141,8 +155,12 @@ def read_artifact_text(
     path: Path | None, client: str | None, organization_id: str | None
 ) -> tuple[bytes, str]:
     """Return the JSON text of an artifact (None: of the sample shop) and the client code."""
-    text = read_text(str(path or samples.shop_path()), organization_id)
-    named = read_artifact(text).meta.get("clientCode")
+    source = str(path or samples.shop_path())
+    text = read_text(source, organization_id)
+    try:
+        named = read_artifact(text).meta.get("clientCode")
+    except ArtifactError as error:
+        raise SourceError(f"{source_name(source)}: {error}") from error
     return text, client or (named if isinstance(named, str) and named else _DEFAULT_CODE)
 
 
@@ -177,6 +195,9 @@ def errors_exit() -> Iterator[None]:
     """Print errors and exit with 1, as 2 has a meaning of its own; Ctrl-C exits with 130."""
     try:
         yield
+    except OptionError as error:
+        print_error(f"{_OPTIONS.get(error.path, error.path)}: {error.reason}")
+        raise typer.Exit(1) from error
     except TargetError as error:
         print_error(str(error))
         raise typer.Exit(1) from error

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from targetry.cli.batch.arguments import ArtifactFile, BatchArguments, Table, progress, with_batch_arguments
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
 from targetry.cli.rendering.output import TableFile, print_json, print_notes
+
+if TYPE_CHECKING:
+    from targetry.batch import Diff, Forecast
+    from targetry.batch.write import Totals
 
 
 @with_batch_arguments
@@ -78,6 +82,7 @@ def decide(
                 "evaluations": stats.evaluations,
                 "rows_by_scalar_engine": stats.rows_by_scalar_engine,
                 "missing": totals.missing,
+                "unknown_locations": totals.unknown_locations,
                 "problems": problems,
             }
         )
@@ -90,15 +95,16 @@ def decide(
     ]
     rows = [(name, f"{count:,}") for name, count in figures]
     print_table(f"Wrote {out}", ("", ""), rows, output, right=(1,))
-    print_notes(missing_notes(totals.missing))
+    print_notes(notes_on(totals))
     print_notes(
         f"activity {activity}: {reason}; not decided for {rows:,} rows"
         for (activity, reason), rows in stats.problems.items()
     )
 
 
-def missing_notes(missing: list[str]) -> list[str]:
-    """Return a note on columns that the rules read and the table lacks."""
-    if not missing:
-        return []
-    return [f"the rules read columns that the table does not have: {', '.join(missing)}"]
+def notes_on(found: Totals | Forecast | Diff) -> list[str]:
+    """Return notes on missing columns, and on locations that are not in the artifact."""
+    notes = [f"location {name!r} is not in the artifact" for name in found.unknown_locations]
+    if found.missing:
+        notes.append(f"the rules read columns that the table does not have: {', '.join(found.missing)}")
+    return notes

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from targetry.cli.batch.arguments import BatchArguments, percent, progress, with_batch_arguments
-from targetry.cli.batch.decide import missing_notes
+from targetry.cli.batch.decide import notes_on
 from targetry.cli.batch.plots import PlotFile, plot_changes, side_name
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
 from targetry.cli.rendering.output import console, print_json, print_notes
@@ -58,7 +58,10 @@ def diff(
     ] = "0%",
     examples: Annotated[int, typer.Option("--examples", min=0, help="Visitors to show of each change.")] = 3,
     changed: Annotated[
-        Path | None, _file("--changed", help="Also write the rows that change to a .parquet file.")
+        Path | None,
+        _file(
+            "--changed", help="Also write the rows that change to a .parquet, .arrow, .csv or .jsonl file."
+        ),
     ] = None,
     plot: PlotFile = None,
     output: Output = ReportFormat.TABLE,
@@ -76,6 +79,7 @@ def diff(
     """
     from targetry.batch import CHANGE_KINDS, ArtifactComparison, made_up_visitors, write_batches
     from targetry.batch.stream import batches_of
+    from targetry.batch.write import check_output
 
     allowed = [kind.strip() for text in allow or () for kind in text.split(",")]
     for kind in allowed:
@@ -89,6 +93,11 @@ def diff(
     new, _ = arguments.artifact(after)
     comparison = ArtifactComparison(old, new, examples=examples, client=client, **arguments.options())
     reader = comparison.reader(source)
+    if changed is not None:
+        try:
+            check_output(changed, reader)
+        except OptionError as error:
+            raise OptionError("--changed", error.reason) from error
     with progress("comparing") as show:
         for batch in batches_of(reader):
             comparison.add(batch)
@@ -104,7 +113,7 @@ def diff(
         print_json({**msgspec.to_builtins(found), "share_changed": share})
     else:
         _print(found, share, allowed, output)
-    print_notes(missing_notes(found.missing))
+    print_notes(notes_on(found))
     if visitors is not None:
         print_notes(
             ["the visitors are made up: only splits are compared, conditions on other facts hold for none"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from targetry.cli.batch.arguments import ArtifactFile, BatchArguments, Table, progress, with_batch_arguments
-from targetry.cli.batch.decide import missing_notes
+from targetry.cli.batch.decide import notes_on
 from targetry.cli.batch.plots import PlotFile, plot_forecast
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
 from targetry.cli.rendering.output import print_json, print_notes
@@ -38,7 +38,7 @@ def forecast(
         print_json(found)
     else:
         _print(found, output)
-    print_notes(missing_notes(found.missing))
+    print_notes(notes_on(found))
     print_notes(
         f"{one.location}: the split of {one.activity_name or one.activity_id} differs from its windows by more than chance"
         for one in found.activities

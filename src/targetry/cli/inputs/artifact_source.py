@@ -36,7 +36,7 @@ def read_bytes(source: str, name: str | None = None) -> bytes:
     Raises:
         SourceError: It cannot be read, or is too large.
     """
-    name = name or ("stdin" if source == STDIN else source)
+    name = name or source_name(source)
     if is_url(source):
         return download(source)
     if source.startswith(GIT):
@@ -59,6 +59,11 @@ def split_revision(source: str) -> tuple[str, str]:
     if not colon or not path:
         raise SourceError(f"{source!r} is not of the form git:REF:PATH; give a revision and a path")
     return revision, path
+
+
+def source_name(source: str) -> str:
+    """Return the name that errors give a source."""
+    return "stdin" if source == STDIN else source
 
 
 def is_url(source: str) -> bool:
@@ -98,13 +103,13 @@ def read_text(source: str, organization_id: str | None = None) -> bytes:
     Raises:
         SourceError: It cannot be read, is no artifact, or needs the organization.
     """
-    data = read_bytes(source)
+    data, name = read_bytes(source), source_name(source)
     if is_obfuscated(data) and organization_id is None:
-        raise SourceError(f"{source}: the artifact is obfuscated, so --organization-id is needed")
+        raise SourceError(f"{name}: the artifact is obfuscated, so --organization-id is needed")
     try:
         return artifact_text(data, organization_id=organization_id)
     except ArtifactError as error:
-        raise SourceError(f"{source}: {error}") from error
+        raise SourceError(f"{name}: {error}") from error
 
 
 def _read_all(file: BinaryIO, name: str) -> bytes:
