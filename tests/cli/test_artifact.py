@@ -134,9 +134,13 @@ def test_artifact_of_a_git_revision_is_read(tmp_path: Path, monkeypatch: pytest.
         assert (result.exit_code, "Traceback" in result.output) == (1, False)
 
 
-def test_page_in_place_of_an_artifact_is_an_error_with_the_path() -> None:
+def test_url_is_an_artifact_and_its_page_is_an_error_with_the_path() -> None:
     with testing.edge() as edge:
-        assert "Not used" not in text_output("artifact", f"{edge.url}/acme/production/v1/rules.json")
+        url = f"{edge.url}/acme/production/v1/rules.json"
+        assert "Not used" not in text_output("artifact", url)
+        assert "matched" in text_output("explain", "--artifact", url, "--mbox", "hero")
+        same = run("diff", "--visitors", "10", "--before", url, "--after", samples.shop_path(), "-m", "hero")
+        assert same.exit_code == 0
         result = run("artifact", edge.url, width=300)
     assert result.exit_code == 1
     assert "a page and no artifact; add the path" in result.stderr

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
@@ -54,12 +53,12 @@ Table = Annotated[
 
 
 ArtifactFile = Annotated[
-    Path | None,
+    str | None,
     _option(
         "--artifact",
         "-a",
         metavar="FILE",
-        help="A rules.json or rules.bin; '-' is stdin. Default: the shop that comes with Targetry.",
+        help="A rules.json or rules.bin: a file, a URL, git:REF:FILE, or '-' for stdin. Default: the shop that comes with Targetry.",
     ),
 ]
 OrganizationId = Annotated[
@@ -146,16 +145,16 @@ class BatchArguments(msgspec.Struct, frozen=True, kw_only=True):
                 raise typer.BadParameter(f"there is no {name!r}, only {known}", param_hint="'--column'")
             yield name, column
 
-    def artifact(self, path: Path | None) -> tuple[bytes, str]:
+    def artifact(self, source: str | None) -> tuple[bytes, str]:
         """Return the JSON text of an artifact (None: of the sample shop) and the client code."""
-        return read_artifact_text(path, self.client, self.organization_id)
+        return read_artifact_text(source, self.client, self.organization_id)
 
 
 def read_artifact_text(
-    path: Path | None, client: str | None, organization_id: str | None
+    source: str | None, client: str | None, organization_id: str | None
 ) -> tuple[bytes, str]:
     """Return the JSON text of an artifact (None: of the sample shop) and the client code."""
-    source = str(path or samples.shop_path())
+    source = source or str(samples.shop_path())
     text = read_text(source, organization_id)
     try:
         named = read_artifact(text).meta.get("clientCode")

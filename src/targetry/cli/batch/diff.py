@@ -29,8 +29,8 @@ def _file(*names: str, help: str) -> Any:
 @with_batch_arguments
 def diff(
     arguments: BatchArguments,
-    before: Annotated[Path, _file("--before", help="The artifact now.")],
-    after: Annotated[Path, _file("--after", help="The artifact then.")],
+    before: Annotated[str, _file("--before", help="The artifact now, as in `targetry artifact`.")],
+    after: Annotated[str, _file("--after", help="The artifact then.")],
     table: Annotated[
         str | None,
         typer.Argument(help="A file or glob: .parquet, .arrow, .csv, .jsonl.", show_default=False),
@@ -74,6 +74,7 @@ def diff(
     [bold]Examples[/]
       targetry diff visitors.parquet --before live.json --after rules.json --mbox hero
       targetry diff --visitors 100000 --before live.json --after rules.json --mbox hero
+      targetry diff visits.parquet --before git:main:rules.json --after rules.json -m hero
       targetry diff visits.parquet --before a.json --after b.json -m hero --allow content
       targetry diff visits.parquet --before a.json --after b.json -m hero --plot moves.png
     """
