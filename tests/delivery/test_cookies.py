@@ -21,6 +21,9 @@ any_text = st.text(alphabet=st.characters(), max_size=60)
 ids = st.text(alphabet=st.characters(exclude_categories=("Cs",)), min_size=1, max_size=60)
 cookie_like = st.text(alphabet="session#PC|%0123456789.abc-_ \u00e9\ud83d", max_size=80)
 
+part = st.text(alphabet="p1.35_ %#|\u00e9", max_size=9)
+expiry = st.integers(-1, 4_000_000_000) | st.floats(0, 4e9) | st.sampled_from(["", "x", " 1"])
+
 
 @each_case(
     "name, value",
@@ -149,6 +152,11 @@ def test_written_ids_are_read_back(session_id: str, device_id: str, now: float) 
 
 
 @settings(deadline=None)
+@given(value=st.builds("session#{}#{}|PC#{}#{}".format, part, expiry, part, expiry), now=st.floats(0, 4e9))
+def test_cookie_in_the_usual_form_is_read_as_any_other(value: str, now: float) -> None:
+    assert parse_target_cookie(value, now) == parse_target_cookie(f"{value}|", now)
+
+
 @given(session_id=any_text, device_id=any_text)
 def test_any_ids_make_a_cookie_of_ascii_characters(session_id: str, device_id: str) -> None:
     value = target_cookie(session_id, device_id, NOW).value

@@ -106,6 +106,7 @@ class Target:
 
 # Each use of a proxy looks its object up again, through layers of Werkzeug.
 _request_now: Callable[[], Request] = cast("LocalProxy[Request]", request)._get_current_object
+_app_now: Callable[[], Flask] = cast("LocalProxy[Flask]", current_app)._get_current_object
 _globals_now: Callable[[], Any] = cast("LocalProxy[Any]", g)._get_current_object
 
 
@@ -177,7 +178,7 @@ class _Serving:
         got_request_exception.connect(self._fail, app)
         globals_class: Any = type("Globals", (_Globals, app.app_ctx_globals_class), {})
         app.app_ctx_globals_class = globals_class
-        if has_app_context() and current_app == app:
+        if has_app_context() and _app_now() is app:
             g.target = target  # its `g` is of the previous class
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
@@ -278,7 +279,7 @@ class _Headers:
 
 
 def _find_target() -> BoundTarget | None:
-    serving = current_app.extensions.get(_EXTENSION) if has_request_context() else None
+    serving = _app_now().extensions.get(_EXTENSION) if has_request_context() else None
     return serving.find_target() if isinstance(serving, _Serving) else None
 
 

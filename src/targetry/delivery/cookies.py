@@ -11,6 +11,7 @@ it can hold anything: reading never raises, and the ids that it yields can be en
 
 from __future__ import annotations
 
+import re
 from math import ceil
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -24,6 +25,7 @@ SESSION_ID_MAX_AGE = 1_860  # 31 minutes; like all ages here in seconds
 DEVICE_ID_MAX_AGE = 63_244_800  # 732 days
 LOCATION_HINT_MAX_AGE = 1_860
 
+_USUAL = re.compile(r"session#([^#|%]+)#([0-9]{1,15})\|PC#([^#|%]+)#([0-9]{1,15})")  # as SDKs write it
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _PERCENT = ord("%")  # found in bytes faster than b"%"
 _OTHERS_AS_PERCENT = bytes(byte if byte in _UNRESERVED else _PERCENT for byte in range(256))
@@ -72,8 +74,15 @@ def parse_target_cookie(value: str | None, now: float) -> TargetCookie:
         return TargetCookie()
     if "#" not in value:
         value = unquote(value)  # some frameworks percent-encode the whole value
+    seconds = ceil(now)
+    if value.isascii() and (usual := _USUAL.fullmatch(value)) is not None:
+        session_id, session_expires, device_id, device_expires = usual.groups()
+        return TargetCookie(
+            session_id if int(session_expires) >= seconds else None,
+            device_id if int(device_expires) >= seconds else None,
+        )
     session_id = device_id = None
-    for name, text in _unexpired_parts(value, ceil(now)):
+    for name, text in _unexpired_parts(value, seconds):
         if name == SESSION_ID_COOKIE:
             session_id = text or None
         elif name == DEVICE_ID_COOKIE:
