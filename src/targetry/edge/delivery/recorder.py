@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -60,7 +61,8 @@ class EventRecorder:
             is_recorded = await self._record_events([event for events in requests for event in events])
         except OptionError as error:  # an invalid event must not affect the other requests
             if len(requests) > 1:
-                return [one for events in requests for one in await self.record([events])]
+                each = await asyncio.gather(*(self.record([events]) for events in requests))
+                return [is_recorded for (is_recorded,) in each]
             is_recorded = self._lost(requests[0], error)
         return [is_recorded or not events for events in requests]
 
