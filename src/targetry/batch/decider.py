@@ -386,7 +386,7 @@ class Decider:
         self, rows: Rows, entries: Entries, errors: dict[int, str], batch: Any, first_row: int
     ) -> list[Any]:
         places = pa.array(entries.rows)
-        columns = [pa.array(entries.rows + first_row)]
+        columns = [pa.array(entries.rows + first_row) if first_row else places]
         columns += [values_without_views(batch.column(name)).take(places) for name in self.kept(batch.schema)]
         columns.append(self.writer.location_column(entries))
         return columns + [self.writer.column(name, entries, rows, errors) for name in self.writer.outputs]

@@ -121,9 +121,11 @@ class OutputWriter:
 
     def entries(self, rows: Rows, matches: Sequence[Matches], errors: Sequence[int]) -> list[Entries]:
         """Return the output rows of each location, sorted by the input's rows."""
-        return [self._entries(place, rows.count, found, errors) for place, found in enumerate(matches)]
+        everyone = np.arange(rows.count)
+        return [self._entries(place, everyone, found, errors) for place, found in enumerate(matches)]
 
-    def _entries(self, place: int, count: int, found: Matches, errors: Sequence[int]) -> Entries:
+    def _entries(self, place: int, everyone: Array, found: Matches, errors: Sequence[int]) -> Entries:
+        count = len(everyone)
         requested = self._engine.requested[place]
         reasons = np.full(count, requested.unmatched, np.int8)
         if found.stopped is not None:
@@ -134,7 +136,7 @@ class OutputWriter:
             chosen[found.rows] = rules
             reasons[found.rows] = requested.matched
             reasons[list(errors)] = ERROR
-            return Entries(np.arange(count), np.full(count, place, np.int32), chosen, reasons)
+            return Entries(everyone, _repeated(place, count), chosen, reasons)
         reasons[list(errors)] = ERROR
         has_rest = np.ones(count, bool)
         has_rest[found.rows] = False
@@ -143,12 +145,12 @@ class OutputWriter:
         rest = np.flatnonzero(has_rest)
         if not len(rest):
             why = np.full(len(found.rows), requested.matched, np.int8)
-            return Entries(found.rows, np.full(len(found.rows), place, np.int32), rules, why)
+            return Entries(found.rows, _repeated(place, len(found.rows)), rules, why)
         places = np.searchsorted(found.rows, rest, "right")  # behind the matches of the same row
         count = len(found.rows) + len(rest)
         return Entries(
             np.insert(found.rows, places, rest),
-            np.full(count, place, np.int32),
+            _repeated(place, count),
             np.insert(rules, places, np.int32(NONE)),
             np.insert(np.full(len(found.rows), requested.matched, np.int8), places, reasons[rest]),
         )
@@ -351,7 +353,15 @@ def _coded(texts: Sequence[str | None], codes: Array | None) -> tuple[Array, Any
     numbers: dict[str, int] = {}
     own = [NONE if text is None else numbers.setdefault(text, len(numbers)) for text in texts]
     found = np.array(own, np.int32)
-    return (found if codes is None else found.take(codes)), pa.array(list(numbers), pa.string())
+    if codes is not None:
+        is_same = own == list(range(len(own)))
+        found = codes if is_same else found.take(codes)
+    return found, pa.array(list(numbers), pa.string())
+
+
+def _repeated(place: int, count: int) -> Array:
+    """Return a number as often as wanted, in the memory of one."""
+    return np.broadcast_to(np.int32(place), count)
 
 
 def _dictionary(codes: Array, values: Any) -> Any:

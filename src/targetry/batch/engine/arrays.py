@@ -32,7 +32,7 @@ def has_byte(texts: Any, byte: int) -> bool:
 
 def indices(codes: Array) -> Any:
     """Return codes as an Arrow array of int32 without a copy; negative ones are null."""
-    codes = codes.astype(np.int32, copy=False)
+    codes = np.ascontiguousarray(codes, np.int32)
     missing = codes < 0
     valid = pa.py_buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
     return pa.Array.from_buffers(pa.int32(), len(codes), [valid, pa.py_buffer(codes)])

@@ -22,6 +22,7 @@ from targetry.device.logic.allocation import bucket
 from targetry.device.logic.murmur3 import MASK, mixed
 
 _ROWS: Final = 32_768  # hashed together: fewer cost calls of numpy, more leave the processor's cache
+_IDS: Final = 16_384  # whose blocks are kept for some activities
 _BUCKETS: Final = 10_000
 _END: Final = ".0"  # behind the visitor
 _DOT: Final = ord(".")
@@ -51,8 +52,8 @@ class VisitorBuckets:
         wanted = [one for one in dict.fromkeys(activities) if one not in self._known]
         found = {one: np.empty(len(self._visitors), np.int32) for one in wanted}
         for group in self._of_one_length():
-            for begin in range(0, group.count, _ROWS):
-                end = min(begin + _ROWS, group.count)
+            for begin in range(0, group.count, _IDS):
+                end = min(begin + _IDS, group.count)
                 piece, rows = group.piece(begin, end), group.rows
                 places = slice(begin, end) if rows is None else rows[begin:end]
                 for names, hashed in self._hashed(piece, end - begin, wanted):
