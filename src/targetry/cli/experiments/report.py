@@ -232,7 +232,7 @@ def report(
         over_time=over_time or plot is not None,
         amounts=plot is not None,
     )
-    with open_upgraded(data if ledger is None else ledger) as reader:
+    with open_upgraded(data if ledger is None else ledger, segments=by is not None) as reader:
         made = report_on_ledger(reader, options)
         if activity:
             chosen = {one.id: one for one in map(made.activity, activity)}
@@ -267,18 +267,19 @@ def _status(report: Report) -> int:
     return HARMED if "harmed" in states else 0
 
 
-def open_upgraded(location: str | Path) -> LedgerReader:
+def open_upgraded(location: str | Path, *, segments: bool = False) -> LedgerReader:
     """Open a ledger; upgrade one of an earlier version first, since its sums are faster to read.
 
     Args:
         location: The folder or the address of the ledger.
+        segments: Whether its segments are read, whose sums are later than the others.
 
     Raises:
         LedgerError: The ledger cannot be read.
     """
     with progress_bar("Bringing the ledger up to date") as progress:
         reader = open_reader(location, progress=progress)
-        if reader.has_sums:
+        if reader.has_sums and not segments:
             return reader
         reader.close()
         with contextlib.suppress(LedgerError):  # the ledger can be read as it is
