@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -55,6 +56,7 @@ def reach(target: Target) -> dict[str, Any]:
         "server_domain": target.host,
         "secure": False,
         "trust_env": False,
+        "ca_bundle": os.environ["SSL_CERT_FILE"],  # see tests/conftest.py
         "timeout": 10_000,
     }
 
