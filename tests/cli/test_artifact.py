@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from differential.suites import SUITES
 from support.cli import json_output, run, text_output, write_artifact
 from support.device import artifact, mboxes_of, rule, window
+from support.git import git_in
 from targetry import samples, testing
 
 
@@ -111,14 +111,10 @@ def test_artifact_with_little_meta_data_is_shown(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SUITES.is_dir(), reason="the suites are not next to the checkout")
 def test_artifact_of_a_git_revision_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def git(*arguments: str) -> None:
-        identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
-        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
-
     folder = tmp_path / "made"
     folder.mkdir()
     shutil.copy(samples.shop_path(), folder / "rules.json")
-    git("init", "-q", "-b", "main")
+    git = git_in(tmp_path)
     git("add", ".")
     git("commit", "-q", "-m", "first")
     (folder / "rules.json").write_text("{}")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from support.activities import HERO, SETTINGS, write_files
 from support.cases import each_case
 from support.cli import json_output, run, text_output, write_artifact
+from support.git import git_in
 from targetry import samples, testing
 from targetry.activities.review.plan import Movement, plan
 from targetry.activities.review.plan_text import plan_markdown, plan_text
@@ -132,11 +132,7 @@ def test_command_compares_a_revision_with_the_folder(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     write_files(tmp_path / "activities", {"hero.yaml": HERO})
 
-    def git(*arguments: str) -> None:
-        identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
-        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
-
-    git("init", "-q", "-b", "main")
+    git = git_in(tmp_path)
     assert run("activities", "lock").exit_code == 0
     git("add", ".")
     git("commit", "-q", "-m", "first")

@@ -10,6 +10,7 @@ import pytest
 
 from support.activities import HERO, SETTINGS, write_files
 from support.cli import run, text_output
+from support.git import git_in
 from targetry.activities.model.schema import schema_text
 from targetry.device.artifact import artifact_text
 
@@ -175,11 +176,7 @@ def test_lock_is_laid_out_afresh_on_demand(folder: Path) -> None:
 
 
 def test_lock_of_a_revision_resolves_a_conflict(folder: Path) -> None:
-    def git(*arguments: str) -> None:
-        identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
-        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-    git("init", "-q")
+    git = git_in(folder)
     assert run("activities", "lock", folder).exit_code == 0
     text = (folder / "targetry.lock").read_text()
     git("add", ".")
