@@ -322,6 +322,13 @@ def test_environment_of_a_request_does_not_keep_its_target(client: TargetClient)
         gc.enable()
 
 
+def test_context_that_a_test_client_keeps_has_the_target(client: TargetClient, reports: Reports) -> None:
+    with shop(lambda: offer() and str(target.tnt_id), client=client).test_client() as browser:
+        assert browser.get("/").text == g.target.tnt_id == target.tnt_id
+        assert "target" in g
+    assert (reports.mboxes, client.stats().notifications.dropped) == (["hero"], {})
+
+
 def test_first_use_in_a_stream_reports_at_once_and_says_that_cookies_are_lost(
     client: TargetClient, reports: Reports
 ) -> None:

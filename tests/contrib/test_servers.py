@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,16 @@ def test_workers_agree_about_a_visitor(server: Server) -> None:
         cookies["mbox"] = response.cookies["mbox"]
         sessions.add(cookies["mbox"].split("#")[1])
     assert (len(texts), len(sessions)) == (1, 1)
+
+
+def test_request_of_http_1_0_gets_its_cookies(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), LONGEST_S) as connection:
+        connection.sendall(f"GET / HTTP/1.0\r\nHost: {host}\r\nCookie: choice=all\r\n\r\n".encode())
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.split()[1] == b"200"
+    assert b"set-cookie: mbox=session#" in head.lower()
+    assert b"</main>" in body
 
 
 def test_visitors_at_once_get_their_own_cookies_and_impressions(server: Server) -> None:
