@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.util
 import inspect
 import itertools
 import json
@@ -152,6 +153,41 @@ def flag() -> Measured:
     return Measured(lambda _: client.flag("hero", "", visitor=visitor))
 
 
+def openfeature() -> Measured:
+    api, context = openfeature_api()
+    api.set_provider_and_wait(targetry_provider(), "targetry")
+    client = api.get_client("targetry")
+    return Measured(lambda _: client.get_string_value("hero", "", context))
+
+
+def openfeature_memory() -> Measured:
+    api, context = openfeature_api()
+    memory = importlib.import_module("openfeature.provider.in_memory_provider")
+    flag = memory.InMemoryFlag("a", {"a": "a", "b": "b"})
+    api.set_provider_and_wait(memory.InMemoryProvider({"hero": flag}), "memory")
+    client = api.get_client("memory")
+    return Measured(lambda _: client.get_string_value("hero", "", context))
+
+
+def openfeature_provider() -> Measured:
+    _, context = openfeature_api()
+    provider = targetry_provider()
+    return Measured(lambda _: provider.resolve_string_details("hero", "", context))
+
+
+def openfeature_api() -> tuple[Any, Any]:
+    """Return the API of OpenFeature, and an evaluation context with a targeting key."""
+    contexts = importlib.import_module("openfeature.evaluation_context")
+    return importlib.import_module("openfeature.api"), contexts.EvaluationContext(targeting_key=tnt_id(0))
+
+
+def targetry_provider() -> Any:
+    provider = importlib.import_module("targetry.openfeature").TargetProvider
+    made = provider(TargetClient.create(**decided_options()))
+    made.initialize(openfeature_api()[1])
+    return made
+
+
 GOLD = {"==": ["gold", {"var": "mbox.plan"}]}
 
 
@@ -269,6 +305,9 @@ SCENARIOS: dict[str, Callable[[], Measured]] = {
     "decide, parameter rule": decide_rule,
     "visitor and decide, A/B test": visitor_and_decide,
     "flag, A/B test, impression window": flag,
+    "OpenFeature, Targetry's provider": openfeature,
+    "OpenFeature, its in-memory provider": openfeature_memory,
+    "Targetry's OpenFeature provider alone": openfeature_provider,
     "get_offers server-side, without a network": server_side,
     "the edge's deliver": edge_deliver,
     "the edge's OFREP, one flag": edge_flag,
@@ -287,6 +326,8 @@ def is_available(name: str) -> bool:
     """Return whether the tree has the calls of a scenario."""
     if name.startswith("flag"):
         return hasattr(TargetClient, "flag")
+    if "OpenFeature" in name:
+        return importlib.util.find_spec("openfeature") is not None
     return hasattr(TargetClient, "decide") or not name.startswith(("decide", "visitor"))
 
 
