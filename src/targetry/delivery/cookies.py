@@ -12,6 +12,7 @@ it can hold anything: reading never raises, and the ids that it yields can be en
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import ceil
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -98,17 +99,20 @@ def target_cookie(session_id: str, device_id: str | None, now: float) -> Cookie:
     device_id = device_id or ""
     if _PERCENT in (session_id + device_id).encode("utf-8", "replace").translate(_OTHERS_AS_PERCENT):
         session_id, device_id = _encoded(session_id), _encoded(device_id)
-    seconds = ceil(now)
+    session_expires, device_expires = _expiries(ceil(now))
     if device_id:
-        value = (
-            f"session#{session_id}#{seconds + SESSION_ID_MAX_AGE}"
-            f"|PC#{device_id}#{seconds + DEVICE_ID_MAX_AGE}"
-        )
+        value = f"session#{session_id}#{session_expires}|PC#{device_id}#{device_expires}"
         max_age = DEVICE_ID_MAX_AGE
     else:
-        value = f"session#{session_id}#{seconds + SESSION_ID_MAX_AGE}"
+        value = f"session#{session_id}#{session_expires}"
         max_age = SESSION_ID_MAX_AGE
     return Cookie(name=TARGET_COOKIE, value=value, max_age=max_age, maxAge=max_age)
+
+
+@lru_cache(maxsize=1)  # calls of the same second
+def _expiries(seconds: int) -> tuple[str, str]:
+    """Return the expiry of a session id and that of a device id, as texts."""
+    return str(seconds + SESSION_ID_MAX_AGE), str(seconds + DEVICE_ID_MAX_AGE)
 
 
 def location_hint_cookie(cluster: str) -> Cookie:

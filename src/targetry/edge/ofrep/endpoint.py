@@ -220,6 +220,8 @@ class OfrepEndpoint:
             return self._observe(received, partial(self._failure, target, at_ms, error))
 
     def _decide(self, received: ReceivedRequest, asked: FlagRequest) -> Outcome:
+        if self._hooks is None:
+            return self._decide_flags(received, asked)
         return self._observe(received, partial(self._decide_flags, received, asked))
 
     def _observe(self, received: ReceivedRequest, decide: Callable[[], Outcome]) -> Outcome:
