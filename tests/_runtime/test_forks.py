@@ -129,3 +129,25 @@ def test_fork_without_handlers_is_detected_by_the_next_call() -> None:
         over.set()
         assert is_open()
     """)
+
+
+@pytest.mark.parametrize("platform", ["linux", "other"])
+def test_mark_is_unset_in_a_child_until_it_is_set_there(platform: str) -> None:
+    run(f"""
+        from targetry._runtime import forks
+        sys.platform = {platform!r}
+        mark = forks.new_mark()
+
+        def look():
+            was_set = mark[0]
+            mark[0] = 1
+            return mark[0] and not was_set
+
+        def look_and_fork():
+            is_right = look()
+            fork_and_see(look)
+            return is_right and mark[0]
+
+        fork_and_see(look_and_fork)
+        assert mark[0]
+    """)

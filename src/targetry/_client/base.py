@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import warnings
@@ -105,7 +104,7 @@ class BaseClient:
             NotReadyError: An on-device client has no rules yet.
             ClosedError: The client is closed.
         """
-        if os.getpid() != forks.pid:  # as in `_check_open`, without the call
+        if not forks.mark[0]:  # as in `_check_open`, without the call
             forks.ensure_after_fork()
         if self._runtime.needs_check:
             self._runtime.check()

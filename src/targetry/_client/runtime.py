@@ -6,7 +6,6 @@ artifact and notifications, in both.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -248,7 +247,7 @@ class ClientRuntime:
 
     def check_open(self) -> None:
         """Raise `ClosedError` after `close`. Every call starts with it."""
-        if os.getpid() != forks.pid:  # the common case, without the call
+        if not forks.mark[0]:  # the common case, without the call
             forks.ensure_after_fork()
         if self.needs_check:
             self.check()

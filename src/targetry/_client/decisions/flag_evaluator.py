@@ -381,7 +381,7 @@ class FlagEvaluator:
     ) -> MboxOutcome | None:
         if visitor.qa_mode is not None:
             rules = self._decisions.rules_for(rules, visitor, (parsed.mbox,))
-        outcome = decide_mbox(rules, parsed.mbox, visitor._facts, parameters, time.time() * 1000)
+        outcome = decide_mbox(rules, parsed.mbox, visitor._facts, parameters, time.time() * 1000.0)
         if outcome is not None and outcome.location.has_conditions and outcome.failures:
             self._decisions.note_failures(outcome.failures)
         return outcome

@@ -401,7 +401,7 @@ class VisitorDecisions:
         if visitor.qa_mode is not None:
             rules, shown = self.rules_for(rules, visitor, (name,)), False
         merged = merge_parameters(visitor, checked_mbox_parameters(parameters)) if parameters else None
-        outcome = decide_mbox(rules, name, visitor._facts, merged, time.time() * 1000)
+        outcome = decide_mbox(rules, name, visitor._facts, merged, time.time() * 1000.0)
         if outcome is None:
             return Decision(name, is_stale, None, visitor)
         if (facts := outcome._facts) is not None and facts.request.failures:
