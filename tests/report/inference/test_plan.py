@@ -108,7 +108,7 @@ def test_planned_visitors_find_the_lift_as_often_as_planned() -> None:
         for rate, group in zip((0.3, 0.36), groups, strict=True):
             for day in range(looks):
                 group[day] = Cohort(each, sum(random.random() < rate for _ in range(each)))
-        (_, other) = compare(groups, options, is_compared=True, is_broken=False).metrics
+        (_, other) = compare(groups, options, compared=[1], is_broken=False).metrics
         lift = other["conversion"].lift
         assert lift is not None
         found += lift.p_value < 0.05

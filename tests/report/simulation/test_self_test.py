@@ -69,7 +69,7 @@ def test_simulated_p_value_is_that_of_the_report(metric: str, fixed: bool) -> No
     daily = [
         {day: draw_group(random, np.array([300]), rate, cap=90.0)[0] for day in range(12)} for rate in rates
     ]
-    made = compare(daily, ReportOptions(metric=metric, fixed=fixed), is_compared=True, is_broken=False)
+    made = compare(daily, ReportOptions(metric=metric, fixed=fixed), compared=[1, 2], is_broken=False)
     reported = [lift.p_value for one in made.metrics[1:] if (lift := one[metric].lift)]
     method = Method(0.05 / 2, None) if fixed else sequential_method(0.05, 10_000, 2)
     assert len(reported) == 2
