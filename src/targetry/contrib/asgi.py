@@ -180,21 +180,13 @@ class AsgiRequest:
     def headers(self) -> dict[str, tuple[str, ...]]:
         headers = self._headers
         if headers is None:
-            headers = self._headers = _read_headers(list(self.scope["headers"]))
+            headers = {}
+            for key, value in self.scope["headers"]:
+                if key in _HEADERS:
+                    name, text = _HEADERS[key], value.decode("latin-1")
+                    headers[name] = (*headers[name], text) if name in headers else (text,)
+            self._headers = headers
         return headers
-
-
-def _read_headers(fields: list[tuple[bytes, bytes]]) -> dict[str, tuple[str, ...]]:
-    """Return the headers of `READ_HEADERS` among those of a scope, by name."""
-    values = dict(fields)
-    if len(values) == len(fields):
-        return {_HEADERS[key]: (values[key].decode("latin-1"),) for key in _HEADERS.keys() & values}
-    headers: dict[str, tuple[str, ...]] = {}
-    for key, value in fields:
-        name = _HEADERS.get(key)
-        if name is not None:
-            headers[name] = (*headers.get(name, ()), value.decode("latin-1"))
-    return headers
 
 
 class _Headers:

@@ -60,4 +60,4 @@ class WsgiRequest:
 
 def headers_of(environ: Mapping[str, Any]) -> dict[str, tuple[str]]:
     """Return the headers of `READ_HEADERS` in a WSGI environment, by name."""
-    return {_NAMES[key]: (environ[key],) for key in _NAMES.keys() & environ.keys()}
+    return {name: (environ[key],) for key, name in _NAMES.items() if key in environ}

@@ -18,7 +18,7 @@ _LONGEST_VALUE = 8 * 1024
 
 def cookie_pattern(names: Iterable[str]) -> re.Pattern[str]:
     """Return the pattern of the cookies of some names, for `read_cookies`."""
-    return re.compile(rf"(?:\A|;)[ \t]*({'|'.join(map(re.escape, names))})[ \t]*=([^;]*)")
+    return re.compile(rf";[ \t]*({'|'.join(map(re.escape, names))})[ \t]*=([^;]*)")
 
 
 def read_cookies(headers: Iterable[str], pattern: re.Pattern[str]) -> dict[str, list[str]]:
@@ -30,7 +30,7 @@ def read_cookies(headers: Iterable[str], pattern: re.Pattern[str]) -> dict[str, 
     """
     found: dict[str, list[str]] = {}
     for header in headers:
-        for name, text in pattern.findall(header):
+        for name, text in pattern.findall(f";{header}"):
             value = text.strip(" \t")
             if len(value) >= 2 and value[0] == value[-1] == '"':
                 value = value[1:-1]
