@@ -62,6 +62,8 @@ USES = {
     ),
     "OpenTelemetry hook": ("opentelemetry", "import targetry.otel", "otel"),
     "OpenFeature hook": ("openfeature", "import targetry.otel.openfeature", "openfeature"),
+    "Spark": ("pyarrow", "import targetry.spark", "spark"),
+    "framework below FastAPI": ("starlette", "import targetry.contrib.fastapi", "fastapi"),
     "socks proxy": ("socksio", CREATE.format("proxy='socks5://localhost:1080'"), "socks"),
     "asynchronous client": ("aiohttp", ASYNC_CREATE.format(""), "async"),
     "asynchronous hybrid client": ("aiohttp", ASYNC_CREATE.format("decisioning_method='hybrid'"), "async"),

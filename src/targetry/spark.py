@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import pyarrow as pa
 
+from targetry._runtime.lazy_import import importing_extra
 from targetry._runtime.validators import warn
-from targetry.batch import ArtifactComparison, Decider, Diff
-from targetry.batch.artifact import ArtifactInput, compiled
-from targetry.batch.diff import PairCounts
 from targetry.errors import OptionError
+
+with importing_extra("spark"):
+    import pyarrow as pa
+
+    from targetry.batch import ArtifactComparison, Decider, Diff
+    from targetry.batch.artifact import ArtifactInput, compiled
+    from targetry.batch.diff import PairCounts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

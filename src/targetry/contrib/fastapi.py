@@ -6,15 +6,16 @@ from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Annotated, Any
 
 from targetry._runtime.lazy_import import importing_extra
-from targetry.contrib.asgi import blocking_target_of, target_of
-from targetry.contrib.current import current_target
-from targetry.contrib.starlette import TargetMiddleware, get_sync_target, get_target
 from targetry.web.bound import AsyncBoundTarget, BoundTarget
 from targetry.web.consent import Consent
 
 with importing_extra("fastapi"):
     from fastapi import Depends
     from fastapi.requests import HTTPConnection
+
+    from targetry.contrib.asgi import blocking_target_of, target_of
+    from targetry.contrib.current import current_target
+    from targetry.contrib.starlette import TargetMiddleware, get_sync_target, get_target
 
 __all__ = [
     "AsyncBoundTarget",
