@@ -138,7 +138,7 @@ MISTAKES = {
     "a client code that is none": (
         ["offers", "--mbox", "hero", "--client", "a b"],
         2,
-        "client: must be a bare host name",
+        "'--client': must be a bare host name",
     ),
     "no such file": (["artifact", "nowhere.json"], 1, "error: nowhere.json: No such file or directory"),
     "a folder": (["offers", "--mbox", "hero", "-a", "."], 1, "error: .: Is a directory"),

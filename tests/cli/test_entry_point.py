@@ -108,6 +108,12 @@ def test_closed_pipe_ends_a_command_quietly(arguments: str) -> None:
     assert done.returncode == 1
 
 
+def test_width_of_no_columns_is_that_of_a_pipe() -> None:
+    assert (
+        run(*MODULE, "artifact", COLUMNS="0").stdout == run(*MODULE, "artifact", COLUMNS="80").stdout != b""
+    )
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_full_disk_is_one_line() -> None:
     with Path("/dev/full").open("wb") as full:

@@ -78,11 +78,11 @@ def test_report_upgrades_a_file_of_the_first_format(tmp_path: Path) -> None:
 
 MISTAKES: dict[str, tuple[list[str], str]] = {
     "nothing to keep": ([], "pass --keep-days, --max-size, or both"),
-    "no days": (["--keep-days", "0"], "keep_days: must be above 0"),
-    "not a number of days": (["--keep-days", "nan"], "keep_days: must be above 0"),
+    "no days": (["--keep-days", "0"], "'--keep-days': must be above 0"),
+    "not a number of days": (["--keep-days", "nan"], "'--keep-days': must be above 0"),
     "no size": (["--max-size", "much"], "must be a size like 500MB or 2GB, not 'much'"),
     "negative size": (["--max-size", "-5MB"], "must be a size like"),
-    "tiny size": (["--max-size", "10kB"], "max_size: must be at least 1 MB"),
+    "tiny size": (["--max-size", "10kB"], "'--max-size': must be at least 1 MB"),
 }
 
 
@@ -129,8 +129,9 @@ def test_export_takes_dates_as_utc(folder: Path, tmp_path: Path) -> None:
 
 
 BAD_EXPORTS = {
-    "time": (["--since", "noon"], "must be a date or a time like"),
-    "suffix": (["--out", "out.xlsx"], "unknown format '.xlsx'; known are .parquet"),
+    "time": (["--since", "noon"], "'--since': must be a date or a time like"),
+    "end": (["--since", "2026-11-27", "--until", "2026-11-26"], "must be after --since 2026-11-27"),
+    "suffix": (["--out", "out.xlsx"], "'--out': unknown format '.xlsx'; known are .parquet"),
     "table": (["--table", "all"], "'all' is not one of"),
 }
 

@@ -211,6 +211,12 @@ def test_command_exits_with_one_for_a_mistake(tmp_path: Path, arguments: list[st
     assert run("replay", log, *arguments).exit_code == 1
 
 
+def test_edge_without_a_scheme_is_no_file_name(tmp_path: Path) -> None:
+    assert run("replay", tmp_path / "log.jsonl", "--edge", "localhost:8080").stderr == (
+        "error: --edge: must be a URL such as http://localhost:8080, not 'localhost:8080'\n"
+    )
+
+
 @pytest.mark.parametrize("text", ["", "{"], ids=["empty", "damaged"])
 def test_log_without_requests_is_an_error(tmp_path: Path, text: str) -> None:
     log = tmp_path / "log.jsonl"

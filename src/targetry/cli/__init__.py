@@ -15,6 +15,8 @@ def main() -> None:
     The exit status is 0 for success, 1 for an error, 2 for wrong usage, 130 for Ctrl-C.
     """
     _open_closed_streams()
+    if not os.environ.get("COLUMNS", "").strip("0"):  # as shutil.get_terminal_size reads it: not set
+        os.environ.pop("COLUMNS", None)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character outside of the encoding is escaped
             stream.reconfigure(errors="backslashreplace")

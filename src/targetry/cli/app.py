@@ -26,7 +26,7 @@ from targetry.cli.experiments.selftest import selftest
 from targetry.cli.explain import print_explanation, print_explanation_json
 from targetry.cli.ledger.app import ledger
 from targetry.cli.offers import print_offers, print_offers_json
-from targetry.cli.rendering.output import TableOrJson, TextOrJson, print_error
+from targetry.cli.rendering.output import TableOrJson, TextOrJson, print_error, wrong_option
 from targetry.delivery.hosts import artifact_url
 from targetry.errors import OptionError, TargetError
 from targetry.humanize.summary import summarize_artifact
@@ -42,10 +42,24 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except OptionError as error:  # fields of the request are arguments of the command
+            command = self.commands.get(str(ctx.invoked_subcommand))
+            option = None if command is None else _option_of(command, error.path)
+            if option is not None:
+                raise wrong_option(option, error.reason) from error
             raise typer.BadParameter(str(error)) from error
         except TargetError as error:
             print_error(str(error))
             raise typer.Exit(1) from error
+
+
+def _option_of(command: Any, path: str) -> str | None:
+    """Return the option that sets a field, of a command or of the commands of a group."""
+    name = {"path": "out"}.get(path, path)
+    for one in command.params:
+        if one.name == name and one.opts[0].startswith("-"):
+            return str(max(one.opts, key=len))
+    options = (_option_of(one, path) for one in getattr(command, "commands", {}).values())
+    return next((option for option in options if option is not None), None)
 
 
 app = typer.Typer(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import msgspec
 import typer
 
+from targetry.cli.rendering.output import wrong_option
 from targetry.cli.rendering.signature import parameter, set_signature
 from targetry.models import (
     Address,
@@ -201,7 +202,7 @@ def _geo(texts: list[str]) -> Geo:
         name, value = _pair("--geo", text)
         field = _PLACE_FIELDS.get(name)
         if field is None:
-            raise _bad("--geo", f"there is no {name!r}, only {', '.join(_PLACE_FIELDS)}")
+            raise wrong_option("--geo", f"there is no {name!r}, only {', '.join(_PLACE_FIELDS)}")
         setattr(geo, field, _degrees(name, value) if name in ("latitude", "longitude") else value)
     return geo
 
@@ -210,13 +211,13 @@ def _degrees(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise _bad("--geo", f"the {name} must be a number, not {text!r}") from None
+        raise wrong_option("--geo", f"the {name} must be a number, not {text!r}") from None
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        raise _bad(option, f"must be NAME=VALUE, not {text!r}")
+        raise wrong_option(option, f"must be NAME=VALUE, not {text!r}")
     return name.strip(), value
 
 
@@ -225,8 +226,4 @@ def _epoch_ms(text: str) -> int:
         time = datetime.fromisoformat(text)
         return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
-        raise _bad("--time", f"must be a time such as 2026-11-27T18:00, not {text!r}") from None
-
-
-def _bad(option: str, reason: str) -> typer.BadParameter:
-    return typer.BadParameter(reason, param_hint=f"'{option}'")
+        raise wrong_option("--time", f"must be a time such as 2026-11-27T18:00, not {text!r}") from None

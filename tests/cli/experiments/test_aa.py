@@ -102,8 +102,8 @@ MISTAKES = {
     "aa --visitors 20": "--visitors must be at least 100, not 20",
     "aa --visitors no-such-file": "--visitors no-such-file: No such file or directory",
     "aa --rate 0": "--rate must be above 0 and below 100 %, not '0'",
-    "aa --shares half": "shares: must be numbers like 50,50, not 'half'",
-    "aa --shares 50": "shares: must be two or more numbers above 0",
+    "aa --shares half": "'--shares': must be numbers like 50,50, not 'half'",
+    "aa --shares 50": "'--shares': must be two or more numbers above 0",
     "aa --activities 2": "Input should be greater than or equal to 10",
     "selftest statistics --runs 1": "Input should be greater than or equal to 10",
 }

@@ -103,10 +103,10 @@ def test_plan_is_plotted(tmp_path: Path, name: str) -> None:
 MISTAKES = {
     "--lift 10%": "give exactly one of --baseline, --mean and a ledger",
     "--baseline 5% --mean 3 --lift 10%": "give exactly one of --baseline, --mean and a ledger",
-    "--baseline 5%": "lift: either a lift or a number of visitors must be given",
+    "--baseline 5%": "'--lift': either a lift or a number of visitors must be given",
     "--baseline much --lift 10%": "must be a percentage like 2%, not 'much'",
     "--mean 4 --lift 5%": "--mean needs --deviation",
-    "--baseline 5% --lift 10% --shares half": "shares: must be numbers like 50,50, not 'half'",
+    "--baseline 5% --lift 10% --shares half": "'--shares': must be numbers like 50,50, not 'half'",
     "--baseline 90% --visitors 20 --plot a.png": "there is nothing to plot",
     "--baseline 5% --lift 10% --plot a.pdf": "must end in .png or .svg",
 }
@@ -120,7 +120,7 @@ def test_mistakes_are_named(ledger: Path, tmp_path: Path) -> None:
     for arguments, message in {
         "--lift 10% -d": "a ledger needs --activity",
         "--lift 10% --activity 7 -d": "activity '7' has no visitors in the ledger",
-        "--lift 10% --activity 1 --metric clicks -d": "metric: must be one of",
+        "--lift 10% --activity 1 --metric clicks -d": "'--metric': must be one of",
     }.items():
         assert message in " ".join(run(arguments, str(ledger)).stderr.split()), arguments
     assert "there is no ledger in" in run("--lift 10% --activity 1 -d", str(tmp_path)).stderr

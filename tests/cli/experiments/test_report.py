@@ -254,15 +254,15 @@ def test_names_in_markdown_stay_text(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "--metric clicks": "metric: must be one of conversion, orders, revenue, rpo, not 'clicks'",
-    "--planned 7": "planned: must be an integer of at least 100, not 7",
+    "--metric clicks": "'--metric': must be one of conversion, orders, revenue, rpo, not 'clicks'",
+    "--planned 7": "'--planned': must be an integer of at least 100, not 7",
     "--confidence much": "must be a percentage like 2%, not 'much'",
-    "--confidence 100%": "confidence: must be a number between 0 and 1, not 1.0",
-    "--cap 0": "cap: must be a number above 0, not 0.0",
-    "--cap nan": "cap: must be a number above 0, not nan",
+    "--confidence 100%": "'--confidence': must be a percentage above 0% and below 100%, not '100%'",
+    "--cap 0": "'--cap': must be a number above 0, not 0.0",
+    "--cap nan": "'--cap': must be a number above 0, not nan",
     "--guardrail revenue": "must be a metric and its margin like revenue:2%, not 'revenue'",
     "--guardrail sales:2%": "guardrails[0].metric: must be one of",
-    "--margin=-2%": "margin: must be a number between 0 and 1, not -0.02",
+    "--margin=-2%": "'--margin': must be a percentage above 0% and below 100%, not '-2%'",
 }
 
 

@@ -75,6 +75,8 @@ def replay(
         limit = percent("--at-least", at_least)
         if (edge is None) == (artifact is None):
             raise OptionError("--edge", "pass either --edge or --artifact")
+        if edge is not None and not is_url(edge):
+            raise OptionError("--edge", f"must be a URL such as http://localhost:8080, not {edge!r}")
         answers = _answers(edge or str(artifact), client, organization_id, parts)
         before = None if baseline is None else _answers(baseline, client, organization_id, parts)
         with progress("replaying") as show:

@@ -152,7 +152,7 @@ def aa(
 
 
 def _chance(rate: str) -> float:
-    chance = parse_percent(rate)
+    chance = parse_percent("--rate", rate)
     if not 0 < chance < 1:
         raise typer.BadParameter(f"--rate must be above 0 and below 100 %, not {rate!r}")
     return chance

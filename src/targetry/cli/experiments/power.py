@@ -17,7 +17,7 @@ from targetry.cli.experiments.report import (
     parse_percent,
     plot_path,
 )
-from targetry.cli.rendering.output import TableOrJson, console, print_json
+from targetry.cli.rendering.output import TableOrJson, console, print_json, wrong_option
 from targetry.errors import OptionError
 from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.plan import Plan, PlanOptions, make_plan
@@ -107,10 +107,10 @@ def power(
     found, seen = _baseline(baseline, mean, deviation, ledger or data, activity, metric)
     options = PlanOptions(
         baseline=found,
-        lift=None if lift is None else parse_percent(lift),
+        lift=None if lift is None else parse_percent("--lift", lift),
         visitors=visitors,
-        power=parse_percent(chance),
-        alpha=parse_percent(alpha),
+        power=parse_percent("--power", chance, is_probability=True),
+        alpha=parse_percent("--alpha", alpha, is_probability=True),
         shares=parse_shares(shares),
         metrics=metrics,
         daily=daily if daily is not None else seen,
@@ -130,7 +130,7 @@ def parse_shares(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(one) for one in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"shares: must be numbers like 50,50, not {text!r}") from None
+        raise wrong_option("--shares", f"must be numbers like 50,50, not {text!r}") from None
 
 
 def _baseline(
@@ -148,7 +148,7 @@ def _baseline(
     if data is not None:
         return _of_ledger(data, activity, metric)
     if baseline is not None:
-        return Baseline(parse_percent(baseline)), None
+        return Baseline(parse_percent("--baseline", baseline)), None
     if mean is None or deviation is None:
         raise typer.BadParameter("--mean needs --deviation, the standard deviation of a visitor's value")
     return Baseline(mean, deviation), None

@@ -14,7 +14,7 @@ import typer
 from targetry.cli.experiments.report_markdown import render_markdown
 from targetry.cli.experiments.report_table import print_report
 from targetry.cli.experiments.segment_table import print_segments, render_markdown_segments
-from targetry.cli.rendering.output import print_json, print_notes
+from targetry.cli.rendering.output import print_json, print_notes, wrong_option
 from targetry.cli.rendering.progress import progress_bar
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import DEFAULT_FOLDER
@@ -82,23 +82,31 @@ def plot_path(path: Path | None) -> Path | None:
     return path
 
 
-def parse_percent(text: str) -> float:
+def parse_percent(option: str, text: str, *, is_probability: bool = False) -> float:
     """Parse a percentage, with or without its sign, as a fraction.
 
+    Args:
+        option: The option, for errors.
+        text: The percentage.
+        is_probability: Whether it has to be above 0 and below 100.
+
     Raises:
-        typer.BadParameter: It is not a number.
+        typer.BadParameter: It is not a number, or not in this range.
     """
     try:
-        return float(text.strip().removesuffix("%")) / 100
+        found = float(text.strip().removesuffix("%")) / 100
     except ValueError:
-        raise typer.BadParameter(f"must be a percentage like 2%, not {text!r}") from None
+        raise wrong_option(option, f"must be a percentage like 2%, not {text!r}") from None
+    if is_probability and not 0 < found < 1:
+        raise wrong_option(option, f"must be a percentage above 0% and below 100%, not {text!r}")
+    return found
 
 
 def _guardrail(text: str) -> Guardrail:
     name, _, margin = text.partition(":")
     if not margin:
-        raise typer.BadParameter(f"must be a metric and its margin like revenue:2%, not {text!r}")
-    return Guardrail(name, parse_percent(margin))
+        raise wrong_option("--guardrail", f"must be a metric and its margin like revenue:2%, not {text!r}")
+    return Guardrail(name, parse_percent("--guardrail", margin))
 
 
 def report(
@@ -220,14 +228,16 @@ def report(
     """
     options = ReportOptions(
         fixed=fixed,
-        confidence=parse_percent(confidence),
+        confidence=parse_percent("--confidence", confidence, is_probability=True),
         metric=metric,
         planned=planned,
         cap=cap,
-        cap_percentile=None if cap_percentile is None else parse_percent(cap_percentile),
+        cap_percentile=None
+        if cap_percentile is None
+        else parse_percent("--cap-percentile", cap_percentile, is_probability=True),
         cuped=cuped,
         bayes=bayes,
-        margin=None if margin is None else parse_percent(margin),
+        margin=None if margin is None else parse_percent("--margin", margin, is_probability=True),
         guardrails=tuple(map(_guardrail, guardrail or ())),
         over_time=over_time or plot is not None,
         amounts=plot is not None,

@@ -8,7 +8,7 @@ import typer
 
 from targetry.cli.experiments.report import LedgerFolder
 from targetry.cli.ledger.export import export_command
-from targetry.cli.rendering.output import console
+from targetry.cli.rendering.output import console, wrong_option
 from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import format_bytes, pluralize
 from targetry.ledger.ledger import DEFAULT_FOLDER
@@ -23,14 +23,14 @@ _NO_LIMIT: Final = "no limit is given: pass --keep-days, --max-size, or both"
 ledger.command("export")(export_command)
 
 
-def size(text: str | None) -> int | None:
+def size(option: str, text: str | None) -> int | None:
     """Return the bytes of an option like `500MB`. Raises `BadParameter`."""
     if text is None:
         return None
     try:
         return parse_size(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise wrong_option(option, str(error)) from error
 
 
 @ledger.callback()
@@ -65,7 +65,7 @@ def prune_command(
       targetry ledger prune --data ledger --keep-days 90
       targetry ledger prune --data ledger --max-size 500MB --dry-run
     """
-    retention = Retention(keep_days, size(max_size))
+    retention = Retention(keep_days, size("--max-size", max_size))
     if not retention:
         raise typer.BadParameter(_NO_LIMIT)
     retention.check()

@@ -10,7 +10,7 @@ import typer
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.cli.experiments.report import LedgerFolder, LedgerLocation, open_upgraded
-from targetry.cli.rendering.output import TableFile, console
+from targetry.cli.rendering.output import TableFile, console, wrong_option
 from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import pluralize
 from targetry.ledger.ledger import DEFAULT_FOLDER
@@ -26,7 +26,7 @@ class ExportedTable(StrEnum):
     SUMS = "sums"
 
 
-def _epoch_ms(text: str | None) -> int | None:
+def _epoch_ms(option: str, text: str | None) -> int | None:
     """Return a date or a time, which is UTC by default, in epoch milliseconds.
 
     Raises:
@@ -37,8 +37,8 @@ def _epoch_ms(text: str | None) -> int | None:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(
-            f"must be a date or a time like 2026-11-27 or 2026-11-27T18:00Z, not {text!r}"
+        raise wrong_option(
+            option, f"must be a date or a time like 2026-11-27 or 2026-11-27T18:00Z, not {text!r}"
         ) from None
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
 
@@ -79,9 +79,10 @@ def export_command(
     """
     with importing_extra("batch"):
         from targetry.batch.write import write_batches
-    selection = EventSelection(
-        since_ms=_epoch_ms(since) or 0, until_ms=_epoch_ms(until), activities=tuple(activity or ())
-    )
+    first, end = _epoch_ms("--since", since) or 0, _epoch_ms("--until", until)
+    if end is not None and end <= first:
+        raise wrong_option("--until", f"must be after --since {since}, not {until!r}")
+    selection = EventSelection(since_ms=first, until_ms=end, activities=tuple(activity or ()))
     with (
         open_upgraded(data if ledger is None else ledger) as reader,
         progress_bar("Exporting rows") as progress,

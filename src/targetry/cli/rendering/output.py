@@ -62,6 +62,11 @@ def print_notes(notes: Iterable[str]) -> None:
         out.print(Text.assemble(("note: ", "yellow"), escape_control_characters(note)))
 
 
+def wrong_option(option: str, reason: str) -> typer.BadParameter:
+    """Return the error of an option, such as `--time`, whose value is wrong."""
+    return typer.BadParameter(reason, param_hint=f"'{option}'")
+
+
 def print_error(message: str) -> None:
     """Print an error to stderr."""
     console(stderr=True).print(
