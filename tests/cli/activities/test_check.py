@@ -139,3 +139,10 @@ def test_new_project_passes_the_strict_check(tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     assert run("activities", "check", tmp_path / "activities", "--strict").exit_code == 0
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names cannot have line ends there")
+def test_finding_of_a_name_with_line_ends_is_one_line(tmp_path: Path) -> None:
+    folder = write_files(tmp_path, {"targetry.yaml": "client: acme\n", "a\n::error::b.yaml": "[]"})
+    (line,) = run("activities", "check", folder, width=200).stdout.splitlines()
+    assert "a\\n::error::b.yaml:1:1: error TA002" in line

@@ -36,4 +36,5 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __str__(self) -> str:
         """Return the finding on one line: `hero.yaml:14:16: error TA103: …; did you mean …`."""
         hint = f"; {self.hint}" if self.hint else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.level} {self.code}: {self.message}{hint}"
+        text = f"{self.file}:{self.line}:{self.column}: {self.level} {self.code}: {self.message}{hint}"
+        return text.replace("\r", "\\r").replace("\n", "\\n")  # a name of a file can have both
