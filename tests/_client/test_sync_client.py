@@ -1044,3 +1044,25 @@ def test_payload_in_the_options_is_not_printed() -> None:
     secret = base64.b64encode(b"secret").decode()
     with TargetClient.create(options(artifact_payload={**PLANS, "meta": {"a": secret}})) as client:
         assert secret not in repr(client._runtime.options)
+
+
+WAITS = ("flush", "refresh_artifact", "close")
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_wait_that_is_no_number_of_seconds_raises_and_changes_nothing(
+    client: TargetClient, name: str
+) -> None:
+    for keyword, value in (("timeout_s", "5"), ("timeout", float("nan")), ("timeout_s", True)):
+        with pytest.raises(OptionError, match=f"^{keyword}: must be a number of seconds, not "):
+            getattr(client, name)(**{keyword: value})
+    assert not client.stats().notifications.dropped
+    client.get_offers(request=request_for("plan"))
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_wait_can_be_without_end_and_negative_waits_are_none(client: TargetClient, name: str) -> None:
+    for longest in (float("inf"), 1e300, -1):
+        getattr(client, name)(timeout_s=longest)
+        if name == "close":
+            break

@@ -40,6 +40,7 @@ from targetry._client.pipeline import (
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S, transport_options
 from targetry._runtime.daemon_threads import DaemonThreadPool, QueueFullError, start_daemon_thread
 from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
+from targetry._runtime.validators import wait_s
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
@@ -238,25 +239,25 @@ class AsyncTargetClient(BaseClient):
         self, force: bool = False, timeout_s: float = REFRESH_TIMEOUT_S, *, timeout: float | None = None
     ) -> RefreshResult:
         """Request the artifact now, as `TargetClient.refresh_artifact`."""
-        wait_s = timeout_s if timeout is None else timeout
+        longest_s = wait_s(timeout_s, timeout)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(self._refresh(force)), wait_s)
+            return await asyncio.wait_for(asyncio.wrap_future(self._refresh(force)), longest_s)
         except TimeoutError:
             return RefreshResult("pending")
 
     async def flush(self, timeout_s: float = CLOSE_TIMEOUT_S, *, timeout: float | None = None) -> bool:
         """Wait until all impressions are sent, as `TargetClient.flush`."""
-        wait_s = timeout_s if timeout is None else timeout
+        longest_s = wait_s(timeout_s, timeout)
         try:
-            return await _run_in_own_thread(partial(self._runtime.flush, wait_s))
+            return await _run_in_own_thread(partial(self._runtime.flush, longest_s))
         except NoThreadError:
             return False
 
     async def aclose(self, timeout_s: float = CLOSE_TIMEOUT_S, *, timeout: float | None = None) -> None:
         """Close the client, as `TargetClient.close`."""
-        wait_s = timeout_s if timeout is None else timeout
+        longest_s = wait_s(timeout_s, timeout)
         try:
-            await _run_in_own_thread(partial(self._runtime.close, wait_s))
+            await _run_in_own_thread(partial(self._runtime.close, longest_s))
         except NoThreadError:
             self._runtime.close(0)  # a wait here would block the loop
         finally:  # also when this task is cancelled

@@ -25,6 +25,7 @@ from targetry._client.options import CLIENT_SECTION, ClientOptions, client_setti
 from targetry._client.pipeline import Attempt, PreparedCall, as_transport_error
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
 from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
+from targetry._runtime.validators import wait_s
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
@@ -393,11 +394,12 @@ class TargetClient(BaseClient):
             event calls this.
 
         Raises:
-            OptionError: The client is server-side, so that it has no artifact.
+            OptionError: The client is server-side, so that it has no artifact, or a time is wrong.
             ClosedError: The client is closed.
         """
+        longest_s = wait_s(timeout_s, timeout)
         try:
-            return self._refresh(force).result(timeout_s if timeout is None else timeout)
+            return self._refresh(force).result(longest_s)
         except TimeoutError:
             return RefreshResult("pending")
 
@@ -407,8 +409,11 @@ class TargetClient(BaseClient):
         Args:
             timeout_s: Maximum wait in seconds.
             timeout: Former name of `timeout_s`.
+
+        Raises:
+            OptionError: The time is no number.
         """
-        return self._runtime.flush(timeout_s if timeout is None else timeout)
+        return self._runtime.flush(wait_s(timeout_s, timeout))
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S, *, timeout: float | None = None) -> None:
         """Stop polling, send the remaining impressions, and close the connections.
@@ -418,9 +423,13 @@ class TargetClient(BaseClient):
         Args:
             timeout_s: Seconds for sending the remaining impressions.
             timeout: Former name of `timeout_s`.
+
+        Raises:
+            OptionError: The time is no number; the client stays open.
         """
+        longest_s = wait_s(timeout_s, timeout)
         self._callbacks.close()
-        self._runtime.close(timeout_s if timeout is None else timeout)
+        self._runtime.close(longest_s)
 
     def __enter__(self) -> Self:
         return self

@@ -161,6 +161,27 @@ def interval_ms(path: str, value: Any) -> float:
     return number
 
 
+def wait_s(timeout_s: Any, timeout: Any) -> float:
+    """Validate the longest wait of a call in seconds; infinity and None are the longest possible.
+
+    Args:
+        timeout_s: The argument of this name.
+        timeout: That with the former name, which precedes if it is not None.
+    """
+    path, value = ("timeout_s", timeout_s) if timeout is None else ("timeout", timeout)
+    if value is None:
+        return LONGEST_MS / 1000
+    if isinstance(value, str | bytes | bool):
+        raise _wrong_type(path, "a number of seconds", value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise _wrong_type(path, "a number of seconds", value) from None
+    if number != number:
+        raise OptionError(path, "must be a number of seconds, not nan")
+    return min(max(number, 0.0), LONGEST_MS / 1000)
+
+
 def count(path: str, value: Any) -> int:
     """Validate an integer of at least 1."""
     number = whole_number(path, value)
