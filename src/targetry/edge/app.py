@@ -462,8 +462,13 @@ class EdgeApplication:
         return error_response(500, INTERNAL_ERROR)
 
     def _shown_path(self, path: str, status: int) -> str:
-        """Return the path if it is one of the edge's: any other can hold data of a client."""
-        return path if path in self._known_paths or 0 < status < 400 else _UNKNOWN_PATH
+        """Return the path if it is one of the edge's: any other, and a flag, can hold data."""
+        if path in self._known_paths or 0 < status < 400:
+            return path
+        target = self._ofrep_target(path)
+        if target is None:
+            return _UNKNOWN_PATH
+        return "/ofrep/v1/events" if target.is_event_stream else "/ofrep/v1/evaluate/flags"
 
 
 class _Exchange:

@@ -120,6 +120,19 @@ def test_edge_logs_nothing_of_a_visitor(
     assert not any(SECRET in str(record.__dict__.get("fields")) for record in caplog.records)
 
 
+def test_failed_flag_is_logged_with_the_path_but_not_its_key(
+    edges: dict[str, OpenEdge], caplog: pytest.LogCaptureFixture
+) -> None:
+    here = edges["usual"]
+    with caplog.at_level(logging.INFO):
+        for path in (f"/ofrep/v1/evaluate/flags/{SECRET}", "/ofrep/v1/evaluate/flags"):
+            assert asked(here, path, "{") == 400
+        here.loop.call_soon_threadsafe(here.edge.access_log.flush)
+        asked(here, "/healthz", method="GET")
+    assert caplog.text.count("POST /ofrep/v1/evaluate/flags 400") == 2
+    assert SECRET not in caplog.text
+
+
 def test_rule_that_fails_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     with open_edge(artifact=broken_rule()) as here:
         for _ in range(3):
