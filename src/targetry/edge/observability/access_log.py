@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
@@ -57,15 +57,12 @@ class AccessLog:
             self._log_all(logging.DEBUG, [line for line in lines if line[1] in _LOGGED_AT_DEBUG])
 
     def _count(self, lines: Iterable[RequestLine]) -> None:
-        answers: Counter[tuple[str, int]] = Counter()
-        observe = {
-            route: self._metrics.seconds.labels(route).observe for route in {line[1] for line in lines}
-        }
+        durations: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
         for _, route, _, _, status, seconds in lines:
-            answers[route, status] += 1
-            observe[route](seconds)
-        for (route, status), count in answers.items():
-            self._metrics.requests.labels(route, str(status)).inc(count)
+            durations[route, status].append(seconds)
+        for (route, status), seconds_each in durations.items():
+            self._metrics.requests.labels(route, str(status)).inc(len(seconds_each))
+            self._metrics.seconds.observe(route, seconds_each)
 
     def _log_all(self, level: int, lines: list[RequestLine]) -> None:
         if self._log.isEnabledFor(level):

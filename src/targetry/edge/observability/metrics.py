@@ -14,13 +14,13 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from targetry.edge.observability.artifact_state import ArtifactState
+from targetry.edge.observability.duration_histogram import DurationHistogram
 from targetry.edge.observability.metric_info import METRICS, PREFIX
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -98,11 +98,8 @@ class Metrics:
     ) -> None:
         self.registry = CollectorRegistry()
         self.requests = self._counter("requests")
-        self.seconds = Histogram(
-            *_described("request_seconds"),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
+        name, text, (route,) = _described("request_seconds")
+        self.seconds = DurationHistogram(name, text, route, _SECONDS, self.registry)
         self.events = self._counter("events")
         self.notifications = self._counter("notifications")
         self.telemetry = self._counter("telemetry_entries")
@@ -133,7 +130,7 @@ class Metrics:
             return generate_latest(self.registry)
         remove_dead_processes(Path(folder))
         registry = CollectorRegistry()
-        registry.register(_SharedMetrics(Path(folder)))
+        registry.register(_SharedMetrics(Path(folder), self.seconds))
         registry.register(self._artifacts)
         return generate_latest(registry)
 
@@ -158,8 +155,9 @@ class _SharedMetrics:
     removed while the others are read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seconds: DurationHistogram) -> None:
         self._folder = folder
+        self._seconds = seconds
 
     def collect(self) -> Iterable[Metric]:
         for attempts_left in reversed(range(_READ_ATTEMPTS)):
@@ -170,7 +168,7 @@ class _SharedMetrics:
                 if not attempts_left:
                     raise
             else:
-                return merged
+                return self._seconds.assemble(merged)
         return ()
 
 
