@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import sqlite3
@@ -28,6 +29,7 @@ from support.python_process import environment
 from targetry.device.ruleset import compile_artifact
 from targetry.edge.artifacts.activities import report_activities
 from targetry.errors import OptionError
+from targetry.ledger import reader
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
@@ -383,6 +385,21 @@ def test_locked_ledger_raises_and_recovers(tmp_path: Path) -> None:
                 ledger.record([event("a")])
             assert caught.value.reason == "locked"
         assert ledger.record([event("a")]) == [True]
+
+
+def test_reader_of_a_file_that_another_process_locks_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lock the file as the last process that closes it does, while it writes the journal back."""
+    monkeypatch.setattr(reader, "BUSY_S", 0.02)
+    Ledger.open(tmp_path).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LedgerError) as caught:
+            Reader.open(tmp_path)
+    assert caught.value.reason == "locked"
+    Reader.open(tmp_path).close()
 
 
 def test_record_waits_for_a_lock_that_is_released_in_time(tmp_path: Path) -> None:

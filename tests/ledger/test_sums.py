@@ -21,6 +21,7 @@ from support.examples import examples
 from support.ledger import ACTIVITY, aggregate, event, first_format, outcome
 from support.plain_aggregation import aggregate_plainly, cohorts_plainly
 from targetry.ledger import group_commit
+from targetry.ledger import reader as reader_module
 from targetry.ledger import retention as module
 from targetry.ledger.counting import uncounted
 from targetry.ledger.database import FILE_NAME
@@ -409,6 +410,41 @@ def test_two_reports_during_a_prune_count_the_events_of_their_snapshots(tmp_path
             prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + cutoff)
         for one in work:
             one.result()
+
+
+def test_report_shows_the_sums_counted_last_while_the_write_lock_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600.0)
+    monkeypatch.setattr(reader_module, "BUSY_S", 0.02)
+    counted, later = outcome("0", 30, 10), outcome("1", 20, 5)
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record(counted)
+        assert sums_of(tmp_path) == aggregate_plainly(counted)
+        ledger.record(later)
+        with group_commit.WriteLock(tmp_path, 1.0).hold(), Reader.open(tmp_path) as reader:
+            assert shown(reader.sums()) == aggregate_plainly(counted)
+            assert len(list(reader.events())) == len(counted + later)
+        (warning,) = caplog.messages
+        assert f"about {len(later)} events are not in the report" in warning
+        assert "another process holds ledger.lock" in warning
+        assert sums_of(tmp_path) == aggregate_plainly([*counted, *later])
+
+
+def test_counting_in_the_background_pauses_after_each_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600.0)
+    monkeypatch.setattr(group_commit, "_pause", pauses.append)
+    monkeypatch.setattr(module, "_CHUNK", 100)
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event(str(n), visitor=f"v{n}", at=1000 + n) for n in range(999)])
+        assert not pauses
+        ledger.reader().close()
+        assert len(pauses) == 1
+        prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + 1500)
+        assert len(pauses) == 1 + 5
 
 
 @pytest.mark.parametrize("removed", [1000, 1001, 5000])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from targetry.ledger import group_commit
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.group_commit import WriteLock
 
@@ -54,6 +55,23 @@ def test_waiter_gets_the_lock_from_a_holder_that_reacquires_it(tmp_path: Path) -
     finally:
         is_done.set()
         thread.join(60)
+
+
+def test_background_holder_leaves_the_lock_free_for_a_tenth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def acquire_and_release(seconds: float) -> None:
+        with WriteLock(tmp_path, 0.0).hold():
+            pauses.append(seconds)
+
+    monkeypatch.setattr(group_commit, "_pause", acquire_and_release)
+    for held_s in (0.0, 0.05):
+        with WriteLock(tmp_path, 1.0).hold_in_background():
+            threading.Event().wait(held_s)
+    assert pauses[0] > 0
+    assert pauses[1] >= 0.005
 
 
 def test_lock_that_is_held_for_too_long_is_an_error(tmp_path: Path) -> None:

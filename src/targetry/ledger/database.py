@@ -234,8 +234,8 @@ def open_for_reading(folder: Path, busy_timeout: float) -> sqlite3.Connection:
             raise missing_ledger(folder)
         try:
             return _snapshot(path, "mode=ro", busy_timeout)
-        except sqlite3.OperationalError:
-            if _has_journal(path):
+        except sqlite3.OperationalError as error:
+            if _has_journal(path) or ledger_error(path, error).reason == LOCKED:
                 raise
             # The folder is read-only, so no process is recording there.
             return _snapshot(path, "immutable=1", busy_timeout)

@@ -40,6 +40,7 @@ _MAX_BATCH: Final = 5_000  # writes in one transaction
 _CLOSE_TIMEOUT_S: Final = 30.0
 _LOCK_NAME: Final = "ledger.lock"
 _PAUSE_S: Final = 0.0003  # a commit takes a millisecond or two
+_LEAST_PAUSE_S: Final = 2 * _PAUSE_S
 _IDLE_S: Final = 0.5  # after the last write, until the rest of the events is counted
 _COUNT_AT: Final = 1_000  # events
 _COUNT_AT_CLOSE: Final = 10_000  # events, which takes some 0.1 s
@@ -198,6 +199,18 @@ class WriteLock:
             if lock is not None:
                 lock.release()
 
+    @contextlib.contextmanager
+    def hold_in_background(self) -> Iterator[None]:
+        """Hold the lock as `hold` does, then pause a tenth as long, so that others get the lock.
+
+        A process that acquires the lock again at once would starve those that poll for it.
+        """
+        with self.hold():
+            start = time.monotonic()
+            yield
+            held_s = time.monotonic() - start
+        _pause(max(_LEAST_PAUSE_S, held_s / 10))
+
     def remove_file(self) -> None:
         """Remove the lock file, unless it is held."""
         with contextlib.suppress(OSError):
@@ -221,3 +234,7 @@ class WriteLock:
                     return None
             except OSError:
                 return None
+
+
+def _pause(seconds: float) -> None:
+    time.sleep(seconds)

@@ -139,7 +139,7 @@ class _Database:
         if connection is None:
             return False
         try:
-            with self._lock.hold(), translate_errors(self._file.path):
+            with self._lock.hold_in_background(), translate_errors(self._file.path):
                 counted = commit_chunk(connection, most)
         except LedgerError as error:
             if error.reason != LOCKED:  # otherwise another process writes, and counts

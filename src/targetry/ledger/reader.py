@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from targetry._runtime.logger import Log
 from targetry.ledger.counting import CHUNK, commit_chunk, uncounted
 from targetry.ledger.database import (
     BUSY_S,
@@ -20,7 +21,7 @@ from targetry.ledger.database import (
     open_for_counting,
     open_for_reading,
 )
-from targetry.ledger.errors import LedgerError, translate_errors
+from targetry.ledger.errors import LedgerError, ledger_error, translate_errors
 from targetry.ledger.event import (
     ActivityDescription,
     ExperienceDescription,
@@ -72,7 +73,10 @@ EXPERIENCES: Final = (
 
 
 class Reader:
-    """Snapshot of a ledger. Without write permission, it has the sums that were counted last.
+    """Snapshot of a ledger, with its sums.
+
+    The sums are those that were counted last if the process has no write permission, or if other
+    processes hold the write lock for too long; a warning is logged then.
 
     Close it soon: SQLite cannot shorten its journal while a snapshot is open.
     """
@@ -99,7 +103,7 @@ class Reader:
             waiting = _uncounted(connection)
             if waiting:
                 connection.close()
-                connection = _count(path, waiting, progress) or open_for_reading(path, BUSY_S)
+                connection = _count(path, waiting, progress)
         return cls(path / FILE_NAME, connection)
 
     def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:
@@ -234,21 +238,22 @@ def _uncounted(connection: sqlite3.Connection) -> int:
     return uncounted(connection)
 
 
-def _count(folder: Path, waiting: int, progress: Progress) -> sqlite3.Connection | None:
-    """Count the events and return a snapshot with all of them; None if the file cannot be written.
+def _count(folder: Path, waiting: int, progress: Progress) -> sqlite3.Connection:
+    """Count the events and return a snapshot with all of them, or with those that can be counted.
 
     The write lock is held from the last count to the snapshot, so that no event comes in between.
     """
-    lock, done = WriteLock(folder, BUSY_S), 0
-    with (
-        contextlib.suppress(LedgerError, sqlite3.Error),
-        contextlib.closing(open_for_counting(folder, BUSY_S)) as connection,
-    ):
-        while True:
-            with lock.hold():
-                counted = commit_chunk(connection)
-                if counted < CHUNK:
-                    return open_for_reading(folder, BUSY_S)
-            done += counted
-            progress(min(done, waiting), waiting)
-    return None
+    lock, done, path = WriteLock(folder, BUSY_S), 0, folder / FILE_NAME
+    try:
+        with contextlib.closing(open_for_counting(folder, BUSY_S)) as connection:
+            while True:
+                with lock.hold_in_background():
+                    counted = commit_chunk(connection)
+                    if counted < CHUNK:
+                        return open_for_reading(folder, BUSY_S)
+                done += counted
+                progress(min(done, waiting), waiting)
+    except (LedgerError, sqlite3.Error) as error:
+        snapshot, cause = open_for_reading(folder, BUSY_S), ledger_error(path, error)
+    Log().warning("about %d events are not in the report: %s; try again", _uncounted(snapshot), cause)
+    return snapshot
