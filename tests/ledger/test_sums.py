@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from support.edge_sockets import wait_until
 from support.examples import examples
-from support.ledger import ACTIVITY, aggregate, event, first_format, outcome
+from support.ledger import ACTIVITY, aggregate, event, first_format, fourth_format, outcome
 from support.plain_aggregation import aggregate_plainly, cohorts_plainly
 from targetry.ledger import group_commit
 from targetry.ledger import reader as reader_module
@@ -292,11 +292,11 @@ def test_sums_are_built_again_for_a_file_of_the_second_format(tmp_path: Path) ->
 
 def earlier_format(folder: Path, version: int) -> list[LedgerEvent]:
     """Make a file of the third or fourth format, whose triggers counted, and return its events."""
-    connection = sqlite3.connect(folder / FILE_NAME)
-    connection.executescript(Path(__file__).with_name("fourth_format.sql").read_text("utf-8"))
+    fourth_format(folder)
     if version == 3:
+        connection = sqlite3.connect(folder / FILE_NAME)
         connection.executescript("ALTER TABLE event DROP COLUMN facts; PRAGMA user_version = 3")
-    connection.close()
+        connection.close()
     with Reader.open(folder) as reader:
         return list(reader.events())
 

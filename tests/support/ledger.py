@@ -131,6 +131,14 @@ def first_format(folder: Path, events: Sequence[LedgerEvent]) -> None:
     connection.close()
 
 
+def fourth_format(folder: Path) -> None:
+    """Make a file of the fourth format, which has no sums of segments."""
+    script = Path(__file__).parent.parent / "ledger" / "fourth_format.sql"
+    connection = sqlite3.connect(folder / FILE_NAME)
+    connection.executescript(script.read_text("utf-8"))
+    connection.close()
+
+
 def aggregate(
     events: Sequence[LedgerEvent],
     activities: Sequence[ActivityDescription] = (),

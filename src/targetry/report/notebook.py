@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from targetry.ledger.location import open_reader
+from targetry.ledger.location import open_upgraded
 from targetry.report.by_segment import SegmentReport, report_by_segment
 from targetry.report.forest import render_forest, segment_forest
 from targetry.report.inference.metrics import METRICS, format_mean
@@ -50,7 +50,7 @@ class LoadedReport(Report, frozen=True, rename="camel"):
 def load(
     location: str | os.PathLike[str], options: ReportOptions = _WITH_PICTURES, *, by: str | None = None
 ) -> LoadedReport:
-    """Report on a ledger.
+    """Report on a ledger. A ledger of an earlier version is upgraded first, if that is possible.
 
     Args:
         location: The folder of a ledger, or an address like `postgresql://user@host/database`.
@@ -67,7 +67,7 @@ def load(
         NoLedgerError: The location has no ledger.
         LedgerError: The ledger cannot be read.
     """
-    with open_reader(location) as reader:
+    with open_upgraded(location, segments=by is not None) as reader:
         made = report_on_ledger(reader, options)
         segments = None if by is None else report_by_segment(reader, by, options, made.activities)
     return LoadedReport(

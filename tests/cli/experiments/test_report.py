@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,10 +12,9 @@ import pytest
 from click.testing import Result
 
 from support import cli
-from support.ledger import ACTIVITY, ODD_ROWS, event, insert_row, outcome
+from support.ledger import ACTIVITY, ODD_ROWS, event, fourth_format, insert_row, outcome
 from support.python_process import environment
 from support.slow import slow
-from targetry.ledger.database import FILE_NAME
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.ledger import Ledger
 
@@ -513,10 +511,7 @@ def test_report_by_a_fact_has_a_row_for_each_segment(tmp_path: Path) -> None:
 
 
 def test_report_by_a_fact_upgrades_a_ledger_without_sums_of_segments(tmp_path: Path) -> None:
-    fourth = Path(__file__).parent.parent.parent / "ledger" / "fourth_format.sql"
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    connection.executescript(fourth.read_text("utf-8"))
-    connection.close()
+    fourth_format(tmp_path)
     made = json.loads(text_output("-d", tmp_path, "--by", "browser", "-o", "json"))
     assert made["segments"]["activities"]
 

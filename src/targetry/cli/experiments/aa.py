@@ -18,7 +18,7 @@ from targetry.cli.experiments.report import (
     LedgerActivity,
     LedgerLocation,
     LedgerOfActivity,
-    open_upgraded,
+    open_with_progress,
     parse_percent,
 )
 from targetry.cli.inputs.artifact_source import is_url, read_text
@@ -162,7 +162,7 @@ def _recorded(location: Path | str, activity: str | None) -> list[VisitorSums]:
     """Return the visitors of an activity of a ledger."""
     if activity is None:
         raise typer.BadParameter("a ledger needs --activity, the id of an activity of the ledger")
-    with open_upgraded(location) as reader:
+    with open_with_progress(location) as reader:
         found = [one for one in reader.visitors(0) if one.activity_id == activity] if reader.has_sums else []
     if not found:
         raise typer.BadParameter(f"activity {activity!r} has no visitors in the ledger {location}")

@@ -13,7 +13,7 @@ from targetry.cli.experiments.report import (
     LedgerActivity,
     LedgerLocation,
     LedgerOfActivity,
-    open_upgraded,
+    open_with_progress,
     parse_percent,
     plot_path,
 )
@@ -159,7 +159,7 @@ def _of_ledger(data: Path | str, activity: str | None, metric: str) -> tuple[Bas
         raise OptionError("metric", f"must be one of {', '.join(METRICS)}, not {metric!r}")
     if activity is None:
         raise typer.BadParameter("a ledger needs --activity, the id of an activity of the ledger")
-    with open_upgraded(data) as reader:
+    with open_with_progress(data) as reader:
         sums = reader.sums().get(activity) if reader.has_sums else None
         control = next((one for one in reader.activities() if one.id == activity), None)
     if sums is None or not sums.experiences:

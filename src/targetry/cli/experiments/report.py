@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -16,9 +15,8 @@ from targetry.cli.experiments.report_table import print_report
 from targetry.cli.experiments.segment_table import print_segments, render_markdown_segments
 from targetry.cli.rendering.output import print_json, print_notes, wrong_option
 from targetry.cli.rendering.progress import progress_bar
-from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import DEFAULT_FOLDER
-from targetry.ledger.location import open_ledger, open_reader
+from targetry.ledger.location import open_upgraded
 from targetry.ledger.store import LedgerReader
 from targetry.report.by_segment import report_by_segment
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
@@ -242,7 +240,7 @@ def report(
         over_time=over_time or plot is not None,
         amounts=plot is not None,
     )
-    with open_upgraded(data if ledger is None else ledger, segments=by is not None) as reader:
+    with open_with_progress(data if ledger is None else ledger, segments=by is not None) as reader:
         made = report_on_ledger(reader, options)
         if activity:
             chosen = {one.id: one for one in map(made.activity, activity)}
@@ -277,24 +275,10 @@ def _status(report: Report) -> int:
     return HARMED if "harmed" in states else 0
 
 
-def open_upgraded(location: str | Path, *, segments: bool = False) -> LedgerReader:
-    """Open a ledger; upgrade one of an earlier version first, since its sums are faster to read.
-
-    Args:
-        location: The folder or the address of the ledger.
-        segments: Whether its segments are read, whose sums are later than the others.
-
-    Raises:
-        LedgerError: The ledger cannot be read.
-    """
+def open_with_progress(location: str | Path, *, segments: bool = False) -> LedgerReader:
+    """Open a ledger like `open_upgraded`, with a progress bar. Raises `LedgerError`."""
     with progress_bar("Bringing the ledger up to date") as progress:
-        reader = open_reader(location, progress=progress)
-        if reader.has_sums and not segments:
-            return reader
-        reader.close()
-        with contextlib.suppress(LedgerError):  # the ledger can be read as it is
-            open_ledger(location, progress=progress).close()
-        return open_reader(location, progress=progress)
+        return open_upgraded(location, segments=segments, progress=progress)
 
 
 def _plot_notes(report: Report, plot: Path | None) -> list[str]:

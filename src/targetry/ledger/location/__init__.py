@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 from targetry.ledger.database import BUSY_S, Progress, Warn, no_progress
+from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.postgres.connection import SCHEMES
 from targetry.ledger.postgres.ledger import PostgresLedger
@@ -60,3 +62,28 @@ def open_reader(location: str | os.PathLike[str], *, progress: Progress = no_pro
     if is_address(location):
         return PostgresReader.open(str(location), progress=progress)
     return Reader.open(location, progress=progress)
+
+
+def open_upgraded(
+    location: str | os.PathLike[str], *, segments: bool = False, progress: Progress = no_progress
+) -> LedgerReader:
+    """Open a snapshot of a ledger; upgrade one of an earlier version first, to read its sums.
+
+    Args:
+        location: A folder, or an address like `postgresql://user@host/database`.
+        segments: Whether its segments are read, whose sums are later than the others.
+        progress: Called while events are counted into the sums.
+
+    Raises:
+        OptionError: The address is wrong.
+        MissingExtraError: The extra `postgres` is not installed, and the location is an address.
+        NoLedgerError: The location has no ledger.
+        LedgerError: The ledger cannot be read.
+    """
+    reader = open_reader(location, progress=progress)
+    if reader.has_sums and not segments:
+        return reader
+    reader.close()
+    with contextlib.suppress(LedgerError):  # the ledger can be read as it is
+        open_ledger(location, progress=progress).close()
+    return open_reader(location, progress=progress)
