@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.cases import each_case
 from support.examples import examples
 from support.slow import slow
+from targetry.errors import OptionError
 from targetry.ledger.sums import Cohort
 from targetry.report.comparison import Comparison, MetricLift, compare
 from targetry.report.inference.multiple_comparisons import holm
@@ -66,7 +67,10 @@ VERDICTS = {
     "not yet": (1_031, 1_060, PLANNED, "not yet"),
     "no difference": (10_000, 10_010, ReportOptions(planned=60_000, margin=0.05), "no difference"),
     "margin that is too small": (10_000, 10_010, ReportOptions(planned=60_000, margin=0.01), "not yet"),
-    "too early": (19, 400, PLANNED, "too early"),
+    "too early": (19, 59, PLANNED, "too early"),
+    "control with few of many": (19, 400, PLANNED, "better"),
+    "control with none of many": (0, 400, PLANNED, "better"),
+    "control with none of many at one look": (0, 400, ReportOptions(fixed=True), "better"),
     "early for the other": (59, 19, PLANNED, "too early"),
     "few of many": (400, 19, PLANNED, "worse"),
     "none of many": (400, 0, PLANNED, "worse"),
@@ -154,7 +158,7 @@ def test_money_is_compared_over_all_visitors_and_over_orders() -> None:
 
 
 def test_money_is_not_compared_before_25_buyers() -> None:
-    made = compared({0: bought(24, 40)}, {0: bought(500, 60)})
+    made = compared({0: bought(24, 40)}, {0: bought(50, 60)})
     assert made.metrics[1]["revenue"].verdict == "too early"
     assert (made.metrics[0]["revenue"].counted, made.metrics[0]["revenue"].least) == (24, 25)
 
@@ -165,7 +169,7 @@ GUARDRAILS = {
     "not yet": (500, 40, 500, 40, 0.02, "not yet"),
     "a wide margin is safe": (2_000, 40, 2_000, 40, 0.5, "safe"),
     "a loss within the margin is safe": (2_000, 60, 2_000, 50, 0.5, "safe"),
-    "too early": (10, 40, 500, 40, 0.02, "too early"),
+    "too early": (10, 40, 50, 40, 0.02, "too early"),
 }
 
 
@@ -256,6 +260,34 @@ def test_experience_without_conversions_harms_its_guardrail() -> None:
     assert lift is not None
     assert (lift.value, lift.interval) == (-1.0, None)
     assert [one.state for one in made.guardrails[1]] == ["harmed", "too early"]
+
+
+def test_control_without_conversions_has_a_verdict_and_no_lift() -> None:
+    options = ReportOptions(over_time=True, guardrails=(Guardrail("conversion", 0.02),))
+    made = compared({0: cohort(5_000, 0)}, {0: cohort(5_000, 400)}, options=options)
+    found = made.metrics[1]["conversion"]
+    assert (found.lift, found.verdict) == (None, "better")
+    assert [one.state for one in made.guardrails[1]] == ["safe"]
+    few = compared({0: cohort(5_000, 0)}, {0: cohort(5_000, 39)}, options=options)
+    assert few.metrics[1]["conversion"].verdict == "too early"
+
+
+def test_experiences_that_are_too_early_count_as_comparisons() -> None:
+    pair = [{0: cohort(20_611, 1_031)}, {0: cohort(20_596, 1_184)}]
+    one = lift_of(compared(*pair, {0: cohort(10, 1)}))
+    whole = lift_of(compared(*pair, {0: cohort(20_600, 1_031)}))
+    assert one.p_value == whole.p_value
+
+
+def test_orders_per_visitor_are_not_below_zero() -> None:
+    made = compared({0: bought(60, 40)}, {0: bought(60, 40)}).metrics[0]["orders"]
+    assert made.interval.low >= 0
+
+
+@each_case("confidence", [0.1, 0.5])
+def test_guardrails_need_a_confidence_above_a_half(confidence: float) -> None:
+    with pytest.raises(OptionError, match=r"above 0\.5 with guardrails"):
+        ReportOptions(confidence=confidence, guardrails=(Guardrail("revenue", 0.02),))
 
 
 def test_values_that_do_not_vary_have_no_interval() -> None:

@@ -32,4 +32,4 @@ def test_sentences_about_money() -> None:
     assert (
         describe_cap(1, 1234.5) == "1 visitor has more revenue than the cap; 1,234.50 of it is not compared"
     )
-    assert describe_largest_part(0.124).startswith("one visitor made 12 % of the revenue; ")
+    assert describe_largest_part(0.124).startswith("one visitor made 12 % of an experience's revenue; ")

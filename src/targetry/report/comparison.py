@@ -50,7 +50,8 @@ class MetricReport(msgspec.Struct, frozen=True, rename="camel"):
     """Figures of a metric of an experience.
 
     `n` is the number of visitors, `counted` that of converters or buyers, of which `least` are
-    needed before the experience is compared. `lift` is None for the control and before that.
+    needed before the experience is compared. `lift` is None for the control, before that, and for a
+    control whose mean is 0.
     """
 
     n: int
@@ -117,7 +118,7 @@ def compare(
             )
             if one is not None:
                 series[name, position] = one
-    corrected = _correct(series, options)
+    corrected = _correct(series, options, len(compared))
     reports: list[dict[str, MetricReport]] = [{} for _ in cohorts]
     for (name, position), one in series.items():
         reports[position][name] = _report(
@@ -140,9 +141,12 @@ def _method_at(alpha: float, options: ReportOptions) -> Method:
 
 
 def _correct(
-    series: Mapping[tuple[str, int], Series], options: ReportOptions
+    series: Mapping[tuple[str, int], Series], options: ReportOptions, comparisons: int
 ) -> dict[tuple[str, int], float]:
-    """Correct the p-values of the primary metric by Holm, of all others by Benjamini-Hochberg."""
+    """Correct the p-values of the primary metric by Holm, of all others by Benjamini-Hochberg.
+
+    Experiences that are too early count: they are compared at a later look of the same test.
+    """
     found: dict[tuple[str, int], float] = {}
     for is_primary, method in ((True, holm), (False, benjamini_hochberg)):
         p_values = {
@@ -150,7 +154,8 @@ def _correct(
             for key, one in series.items()
             if one.compared and (key[0] == options.metric) is is_primary
         }
-        found.update(zip(p_values, method(list(p_values.values())), strict=True))
+        early = comparisons - len(p_values) if is_primary else 0
+        found.update(zip(p_values, method([*p_values.values(), *[1.0] * early]), strict=False))
     return found
 
 
@@ -164,7 +169,7 @@ def _report(
     is_broken: bool,
 ) -> MetricReport:
     lift, compared = None, one.compared
-    if compared is not None and p_value is not None:
+    if compared is not None and compared.lift is not None and p_value is not None:
         lift = MetricLift(
             compared.lift,
             compared.interval,
@@ -182,7 +187,7 @@ def _report(
         one.estimate.mean,
         one.interval,
         lift,
-        _verdict(lift, compared, options, is_early=one.is_early, is_broken=is_broken),
+        _verdict(lift, compared, p_value, options, is_early=one.is_early, is_broken=is_broken),
         one.over_time,
     )
 
@@ -190,6 +195,7 @@ def _report(
 def _verdict(
     lift: MetricLift | None,
     compared: Compared | None,
+    p_value: float | None,
     options: ReportOptions,
     *,
     is_early: bool,
@@ -199,8 +205,10 @@ def _verdict(
         return "split is broken"
     if is_early:
         return "too early"
-    if lift is None or compared is None:
+    if compared is None or p_value is None:
         return None
+    if lift is None:  # the control's mean is 0, and the other's is above it
+        return "better" if p_value < options.alpha and compared.z > 0 else "not yet"
     if lift.p_value < options.alpha and not lift.has_drifted:
         # The intervals of all looks say the direction; the latest lift can be on the other side.
         is_better = compared.low > 0 or (compared.high >= 0 and lift.value > 0)
@@ -224,8 +232,8 @@ def _guardrail(
         state = "too early"
     elif interval is not None and interval.low > -guardrail.margin:
         state = "safe"
-    elif found is not None and found.z < 0 and method.p_value(found.z, found.visitors) < method.alpha:
-        state = "harmed"  # as if the interval were below 0, also without one
+    elif found is not None and method.p_value(found.z, found.visitors) < method.alpha:
+        state = "harmed" if found.z < 0 else "safe"  # as if 0 were outside the interval, also without one
     else:
         state = "not yet"
     return GuardrailReport(guardrail.metric, guardrail.margin, interval, state)

@@ -67,13 +67,14 @@ class Method(NamedTuple):
 class Compared(NamedTuple):
     """Lift of an experience after a look.
 
-    `p_value` is the least so far, `z` the difference in standard errors. `low` and `high` bound the
-    lifts within the intervals of all looks; `low` is above `high` if there are none.
+    `lift` is None if the control's mean is 0. `p_value` is the least so far, `z` the difference in
+    standard errors. `low` and `high` bound the lifts within the intervals of all looks; `low` is
+    above `high` if there are none.
     `variance_left` is the variance of the difference as a part of that without an adjustment by
     values from before the test; None without one.
     """
 
-    lift: float
+    lift: float | None
     interval: Interval | None
     p_value: float
     z: float
@@ -142,14 +143,22 @@ def follow(
         if latest is None:
             continue
         estimate, counted, compared, narrow = latest, metric.count(own), None, None
-        adjusted = metric.adjust((control, own)) if is_compared and base is not None else None
+        adjusted = (
+            metric.adjust((control, own)) if is_compared and base is not None and base.mean > 0 else None
+        )
         variance_left = None
         if adjusted is not None and base is not None:
             before = latest.variance + base.variance
             base, latest = adjusted
             variance_left = (latest.variance + base.variance) / before if before > 0 else 1.0
-        is_early = method.sequence is not None and _is_early(metric, own, control)
-        if is_compared and base is not None and base.mean > 0 and not is_early:
+        is_broken = _is_broken(metric, own, control)
+        is_early = method.sequence is not None and not is_broken and _is_early(metric, own, control)
+        if (
+            is_compared
+            and base is not None
+            and not is_early
+            and (base.mean > 0 or (is_broken and not base.mean))
+        ):
             visitors = latest.visitors + base.visitors
             z = difference_in_errors(latest, base)
             p_value = min(p_value if method.sequence else 1.0, method.p_value(z, visitors))
@@ -157,7 +166,14 @@ def follow(
             if lift is not None and method.sequence:
                 low, high = max(low, lift.low), min(high, lift.high)
             compared = Compared(
-                latest.mean / base.mean - 1, lift, p_value, z, visitors, low, high, variance_left
+                latest.mean / base.mean - 1 if base.mean else None,
+                lift,
+                p_value,
+                z,
+                visitors,
+                low,
+                high,
+                variance_left,
             )
             narrow = None if one_look is None else _lift_interval(metric, latest, base, one_look)
         if looks is not None:
@@ -170,16 +186,20 @@ def follow(
 
 
 def _is_early(metric: ReportMetric, own: Cohort, control: Cohort) -> bool:
-    """Return whether a group has too few converters or buyers for a comparison.
+    """Return whether a group has too few converters or buyers for a comparison."""
+    return min(metric.count(own), metric.count(control)) < metric.least
 
-    An experience may have few if it would have many without a difference: it is broken, not early.
+
+def _is_broken(metric: ReportMetric, own: Cohort, control: Cohort) -> bool:
+    """Return whether a group with few converters or buyers would have many without a difference.
+
+    Its figures are compared all the same, since more visitors do not mend it.
     """
     counts = metric.count(own), metric.count(control)
-    if min(counts) >= metric.least:
-        return False
-    without_difference = sum(counts) * own.visitors / (own.visitors + control.visitors)
-    is_broken = counts[1] >= metric.least and without_difference >= _MANY * metric.least
-    return not (is_broken and metric.compares_few)
+    few = own if counts[0] < counts[1] else control
+    without_difference = sum(counts) * few.visitors / max(1, own.visitors + control.visitors)
+    has_few = min(counts) < metric.least <= max(counts)
+    return metric.compares_few and has_few and without_difference >= _MANY * metric.least
 
 
 def _lift_interval(

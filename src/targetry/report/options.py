@@ -36,7 +36,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         fixed: Whether the figures are for one look at the end, instead of valid at every look.
-        confidence: Confidence of the intervals, within 0..1.
+        confidence: Confidence of the intervals, within 0..1; above 0.5 with guardrails.
         metric: The primary metric, one of `METRIC_NAMES`; the others are secondary.
         planned: Visitors of a test at which its intervals shall be tightest, known before the data.
         cap: Amount up to which a visitor's revenue counts, known before the data.
@@ -89,6 +89,11 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise OptionError("cuped", f"must be an integer from 1 to {MOST_DAYS}, not {self.cuped!r}")
         if self.margin is not None:
             _check_fraction("margin", self.margin)
+        if self.guardrails and self.confidence <= 0.5:
+            raise OptionError(
+                "confidence",
+                f"must be above 0.5 with guardrails, which are one-sided, not {self.confidence!r}",
+            )
         for position, one in enumerate(self.guardrails):
             _check_metric(f"guardrails[{position}].metric", one.metric)
             _check_fraction(f"guardrails[{position}].margin", one.margin)

@@ -98,11 +98,12 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
 
     `compared` counts the visitors of the compared figures. `days_left` is the number of days until
     they reach the planned number, at the rate of the last 14 days; None without a plan. `capped`
-    visitors had more revenue than the cap, `cut` in all. `largest_part` is the part of the revenue
-    that one visitor made. `from_future` counts compared visitors whose first impression is later
-    than the report, because a clock is wrong; they are in no prediction. `cap` is the amount up to
-    which a visitor's revenue counts. `history` is the part of the compared visitors who have events
-    in the days before their first impression; None unless the report was to be adjusted by these.
+    visitors had more revenue than the cap, `cut` in all. `largest_part` is the largest part of the
+    revenue of an experience that one visitor made. `from_future` counts compared visitors whose
+    first impression is later than the report, because a clock is wrong; they are in no prediction.
+    `cap` is the amount up to which a visitor's revenue counts. `history` is the part of the
+    compared visitors who have events in the days before their first impression; None unless the
+    report was to be adjusted by these.
     `split_over_time` has the compared visitors after each day, None unless it was requested and the
     split is checked.
     """
@@ -371,8 +372,7 @@ def _days_left(totals: Sequence[tuple[int, Sequence[Cohort]]], options: ReportOp
 
 
 def _largest_part(latest: Sequence[Cohort]) -> float:
-    whole = math.fsum(one.revenue for one in latest)
-    return max((one.largest for one in latest), default=0.0) / whole if whole > 0 else 0.0
+    return max((one.largest / one.revenue for one in latest if one.revenue > 0), default=0.0)
 
 
 _Row = tuple[ExperienceDescription, ExperienceSums]
@@ -393,7 +393,7 @@ def _experiences(
     options: ReportOptions,
     others: Collection[int],
 ) -> Iterator[ExperienceReport]:
-    days = verdict_days(compared.metrics, options)
+    days = verdict_days(compared.metrics, options, others)
     for place, (row, own, metrics, guardrails, day) in enumerate(
         zip(rows, latest, compared.metrics, compared.guardrails, days, strict=True)
     ):

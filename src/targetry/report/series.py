@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -62,7 +62,9 @@ def amount_bins(amounts: Mapping[int, int]) -> tuple[AmountBin, ...]:
     )
 
 
-def verdict_days(metrics: Sequence[Mapping[str, MetricReport]], options: ReportOptions) -> list[int | None]:
+def verdict_days(
+    metrics: Sequence[Mapping[str, MetricReport]], options: ReportOptions, compared: Collection[int]
+) -> list[int | None]:
     """Return the day on which each experience's verdict was reached, in days since 1970 UTC.
 
     It is None without a final verdict, in a report for one look, and without figures of each day.
@@ -70,11 +72,12 @@ def verdict_days(metrics: Sequence[Mapping[str, MetricReport]], options: ReportO
     Args:
         metrics: The metrics of each experience, with their figures of each day.
         options: The options of the report.
+        compared: Positions of the experiences that are compared with the first one.
     """
     reports = [one.get(options.metric) for one in metrics]
     if options.fixed:
         return [None for _ in reports]
-    significant = _significant_days(reports, options)
+    significant = _significant_days(reports, options, compared)
     return [
         significant.get(position)
         if report is not None and report.verdict in _SIGNIFICANT
@@ -83,9 +86,10 @@ def verdict_days(metrics: Sequence[Mapping[str, MetricReport]], options: ReportO
     ]
 
 
-def _significant_days(reports: Sequence[MetricReport | None], options: ReportOptions) -> dict[int, int]:
+def _significant_days(
+    reports: Sequence[MetricReport | None], options: ReportOptions, compared: Collection[int]
+) -> dict[int, int]:
     """Return the first day on which the corrected p-value of each experience is below alpha."""
-    compared = [position for position, one in enumerate(reports) if one is not None and one.lift is not None]
     found: dict[int, int] = {}
     latest = dict.fromkeys(compared, 1.0)
     looks = [

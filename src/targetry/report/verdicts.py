@@ -68,4 +68,4 @@ def describe_cap(capped: int, cut: float) -> str:
 
 def describe_largest_part(part: float) -> str:
     """Return the sentence about a visitor who made much of the revenue."""
-    return f"one visitor made {100 * part:.0f} % of the revenue; a cap makes its figures steadier"
+    return f"one visitor made {100 * part:.0f} % of an experience's revenue; a cap makes its figures steadier"

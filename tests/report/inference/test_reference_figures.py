@@ -16,7 +16,14 @@ from targetry.report.inference.fieller import difference_in_errors, lift_interva
 from targetry.report.inference.multiple_comparisons import benjamini_hochberg, holm
 from targetry.report.inference.sample_size import means_sample, rates_sample, sequential_factor
 from targetry.report.inference.split_check import split_p_value
-from targetry.report.inference.statistics import Sample, lift, normal_quantile, rate_interval, sample_ratio
+from targetry.report.inference.statistics import (
+    Sample,
+    lift,
+    normal_p_value,
+    normal_quantile,
+    rate_interval,
+    sample_ratio,
+)
 
 pytest.importorskip("scipy")
 
@@ -72,6 +79,16 @@ def test_sequential_difference(planned: int, low: float, high: float, p_value: f
     assert (difference - half, difference + half) == pytest.approx((low, high), rel=EXACT)
     z = difference_in_errors(OTHER, CONTROL)
     assert sequence.p_value(z, 20_000) == pytest.approx(p_value, rel=EXACT)
+
+
+def test_difference_for_one_look_is_nearly_that_of_gbstats() -> None:
+    # gbstats takes the t distribution with 20,000 degrees of freedom.
+    half = normal_quantile(0.95) * math.sqrt(CONTROL.variance + OTHER.variance)
+    difference = OTHER.mean - CONTROL.mean
+    expected = (0.0012494012285234968, 0.013750598771476504)
+    assert (difference - half, difference + half) == pytest.approx(expected, abs=1e-6)
+    p_value = normal_p_value(difference_in_errors(OTHER, CONTROL))
+    assert p_value == pytest.approx(0.01868876427595456, abs=1e-5)
 
 
 LIFTS = {

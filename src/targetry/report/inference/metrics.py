@@ -96,7 +96,7 @@ def _buyers(sums: Cohort) -> int:
 
 METRICS: Final[Mapping[str, ReportMetric]] = {
     "conversion": ReportMetric("Conversion", _rate, _converters, 20, (0.0, 1.0), _adjusted_rates),
-    "orders": ReportMetric("Orders per visitor", _orders, _buyers, 25, adjust=_adjusted_orders),
+    "orders": ReportMetric("Orders per visitor", _orders, _buyers, 25, (0.0, math.inf), _adjusted_orders),
     "revenue": ReportMetric("Revenue per visitor", _revenue, _buyers, 25, adjust=_adjusted_revenue),
     "rpo": ReportMetric("Revenue per order", _revenue_per_order, _buyers, 25, compares_few=False),
 }
