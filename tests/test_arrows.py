@@ -28,7 +28,7 @@ ARROWS = {
     "activities": {"_runtime", "device", "models"},
     "web": {"_runtime", "attributes", "delivery", "device", "flags", "models", "visitor"},
     "ledger": {"_runtime"},
-    "report": {"_runtime", "ledger"},
+    "report": {"_runtime", "humanize", "ledger"},
     "recording": {"_runtime", "device", "hooks", "http", "models"},
     "_client": {
         "_runtime",

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from support.cli import run
-from support.ledger import ODD_ROWS, event, insert_row, outcome
+from support.ledger import ODD_ROWS, event, fourth_format, insert_row, outcome
 from targetry.errors import OptionError
 from targetry.ledger.errors import NoLedgerError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription
@@ -40,6 +40,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ledger.describe([HERO], now_ms=0)
         ledger.record([*outcome("0", 300, 30), *outcome("1", 300, 60), *later])
     return made
+
+
+def test_report_by_a_fact_upgrades_a_ledger_without_sums_of_segments(tmp_path: Path) -> None:
+    fourth_format(tmp_path)
+    report = load(tmp_path, by="browser")
+    assert report.segments is not None
+    assert report.segments.activities
+
+
+def test_notebook_shows_the_notes_of_the_report(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event("late", "click", "bob"), event("a")])
+    text = load(tmp_path)._repr_html_()
+    assert "1 visitor clicked or ordered without an earlier impression" in text
 
 
 def test_report_by_a_fact_has_segments_and_their_picture(tmp_path: Path) -> None:

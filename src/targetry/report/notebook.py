@@ -15,6 +15,7 @@ from targetry.report.by_segment import SegmentReport, report_by_segment
 from targetry.report.forest import render_forest, segment_forest
 from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
+from targetry.report.notes import activity_notes
 from targetry.report.options import ReportOptions
 from targetry.report.panels import activity_panels, shorten_name
 from targetry.report.plot import plotted_activities
@@ -100,6 +101,8 @@ def _activity(activity: ActivityReport, report: LoadedReport) -> Iterator[str]:
     for position, one in enumerate(activity.experiences):
         yield _row(position, one, activity, report)
     yield "</tbody></table>"
+    for note in activity_notes(report, activity):
+        yield f"<p><small>{escape(note)}</small></p>"
     panels = activity_panels(activity, report)
     pictures = [(one.title, one.note, render_svg(one)) for one in panels]
     if report.segments is not None and (forest := segment_forest(activity, report, report.segments)):

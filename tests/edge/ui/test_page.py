@@ -509,6 +509,15 @@ def test_report_is_readable_with_an_unusual_row(odd: tuple[Path, TestClient], na
     assert_readable(client)
 
 
+def test_page_has_the_notes_of_the_report(odd: tuple[Path, TestClient]) -> None:
+    folder, client = odd
+    insert_row(folder, "late", kind="click", visitor="bob")
+    insert_row(folder, "future", visitor="eve", timestamp_ms=9_999_999_999_999)
+    page = Tags(client.get("/").text).text
+    assert "1 visitor clicked or ordered without an earlier impression" in page
+    assert "1 visitor came in the future" in page
+
+
 def test_report_is_readable_with_all_unusual_rows(odd: tuple[Path, TestClient]) -> None:
     folder, client = odd
     insert_row(folder, "i")

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 
 from targetry.cli.experiments.report_notes import (
-    activity_notes,
     bayes_notes,
     day_text,
     looks_by_day,
@@ -16,6 +15,7 @@ from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
+from targetry.report.notes import activity_notes
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import verdict_words
 

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from targetry.cli.experiments.report_notes import (
-    activity_notes,
     bayes_notes,
     day_text,
     looks_by_day,
@@ -30,6 +29,7 @@ from targetry.report.comparison import MetricReport
 from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
+from targetry.report.notes import activity_notes
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import verdict_words
 

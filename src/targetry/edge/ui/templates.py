@@ -17,7 +17,6 @@ from targetry._runtime.lazy_import import importing_extra
 from targetry.edge.ui.report_charts import rate_bars, time_charts
 from targetry.humanize.figures import (
     describe_removal,
-    describe_unusable_totals,
     format_clock,
     format_iso_time,
     format_p_value,
@@ -61,14 +60,17 @@ class PageTemplates:
             percent=_percent,
             p_value=format_p_value,
             rate_bars=rate_bars,
-            unusable_totals=describe_unusable_totals,
             removal=lambda one: describe_removal(one.removed, one.from_ms, one.to_ms),
             whole=_Whole,
             quoted=lambda text: _Whole(quote(text, safe="", errors="replace")),
         )
         style, script = _text("page.css"), _text("page.js")
         made.globals.update(
-            style=Markup(style), script=Markup(script), time_charts=time_charts, verdict_words=_verdict_words
+            style=Markup(style),
+            script=Markup(script),
+            time_charts=time_charts,
+            activity_notes=_activity_notes,
+            verdict_words=_verdict_words,
         )
         self._environment = made
         policy = (
@@ -111,6 +113,12 @@ def _finalize(value: Any) -> Any:
 
 def _text(name: str) -> str:
     return resources.files("targetry.edge.ui").joinpath("pages", name).read_text(encoding="utf-8")
+
+
+def _activity_notes(*given: Any) -> list[str]:
+    from targetry.report.notes import activity_notes  # only an edge with a ledger needs it
+
+    return list(activity_notes(*given))
 
 
 def _verdict_words(*given: Any) -> str:
