@@ -144,11 +144,19 @@ CUSTOMER_IDS = [
         [None, CustomerId(integration_code="u"), CustomerId("2", "v")],
         [("v", "2", "unknown")],
     ),
+    (
+        "list of dicts with either spelling",
+        [
+            {"id": "1", "integrationCode": "u", "authenticatedState": "logged_out"},
+            {"id": 2, "integration_code": "v"},
+        ],
+        [("u", "1", "logged_out"), ("v", "2", "unknown")],
+    ),
 ]
 
 
 @each_case("given_ids, expected", [row[1:] for row in CUSTOMER_IDS], ids=[row[0] for row in CUSTOMER_IDS])
-def test_customer_ids_are_accepted_in_both_forms(given_ids: object, expected: list[object]) -> None:
+def test_customer_ids_are_accepted_in_each_form(given_ids: object, expected: list[object]) -> None:
     assert triples(parse_customer_ids(given_ids)) == expected
 
 
@@ -170,6 +178,13 @@ WRONG_CUSTOMER_IDS = [
     ("list item without a code", [CustomerId("1")], "customer_ids[0].integration_code"),
     ("list item with a long code", [CustomerId("1", "u" * 51)], "customer_ids[0].integration_code"),
     ("list item of unknown state", [CustomerId("1", "u", "on")], "customer_ids[0].authenticated_state"),
+    ("dict without a code", [{"id": "1"}], "customer_ids[0].integration_code"),
+    ("dict with an unknown name", [{"id": "1", "code": "u"}], "customer_ids[0].code"),
+    (
+        "dict of unknown state",
+        [{"id": "1", "integrationCode": "u", "authenticatedState": "on"}],
+        "customer_ids[0].authenticated_state",
+    ),
     ("more than fifty", {f"k{n}": "1" for n in range(51)}, "customer_ids"),
 ]
 

@@ -17,12 +17,15 @@ from targetry._runtime import validators
 from targetry._runtime.ids import system_random
 from targetry.errors import OptionError
 from targetry.models import AuthenticatedState, CustomerId
+from targetry.models.constraint import ConstraintError
 from targetry.models.containers import read_mapping, read_sequence
+from targetry.models.field_names import values_by_field
+from targetry.models.reading import kind_of
 from targetry.models.scalars import plain_number, plain_text
 
 DEFAULT_CONSUMER_ID = "target-global-mbox"
 
-CustomerIdsInput: TypeAlias = Mapping[str, Any] | Sequence[CustomerId]
+CustomerIdsInput: TypeAlias = Mapping[str, Any] | Sequence[CustomerId | Mapping[str, Any]]
 
 _AMCV_FIELDS = frozenset({"MCMID", "MCAAMB", "MCAAMLH"})
 _LONGEST_COOKIE = 8 * 1024
@@ -81,7 +84,8 @@ class Visitor:
     Args:
         organization_id: The Experience Cloud organization id.
         amcv_cookie: The value of the cookie that `get_cookie_name` names.
-        customer_ids: A list of `CustomerId`, or a mapping from integration code to id or entry.
+        customer_ids: A list of `CustomerId` or their dicts, or a mapping from integration code
+            to id or entry.
         sdid_factory: Makes the SDIDs.
 
     Raises:
@@ -121,7 +125,7 @@ class Visitor:
         return dict(self._values)
 
     def set_customer_ids(self, customer_ids: CustomerIdsInput) -> None:
-        """Replace the customer ids; both forms that the constructor accepts are accepted."""
+        """Replace the customer ids; the forms that the constructor accepts are accepted."""
         ids: dict[str, dict[str, Any]] = {}
         for customer_id in parse_customer_ids(customer_ids):
             state = _AUTH_STATES[str(customer_id.authenticated_state)]
@@ -219,7 +223,7 @@ def parse_amcv(value: str | None) -> dict[str, str]:
 
 
 def parse_customer_ids(value: object, path: str = "customer_ids") -> list[CustomerId]:
-    """Return customer ids of either accepted form as a new list of `CustomerId`.
+    """Return customer ids of any accepted form as a new list of `CustomerId`.
 
     Entries without an id are left out.
 
@@ -235,7 +239,9 @@ def parse_customer_ids(value: object, path: str = "customer_ids") -> list[Custom
     elif (items := validators.convert(path, read_sequence, value)) is not None:
         found = [_from_model(item, f"{path}[{n}]") for n, item in enumerate(items) if item is not None]
     else:
-        raise OptionError(path, "must be a list of CustomerId or a mapping from integration code to id")
+        raise OptionError(
+            path, "must be a list of CustomerId or dicts, or a mapping from integration code to id"
+        )
     ids = [customer_id for customer_id in found if customer_id is not None]
     if len(ids) > _MOST_CUSTOMER_IDS:
         raise OptionError(path, f"must not hold more than {_MOST_CUSTOMER_IDS} ids")
@@ -294,6 +300,14 @@ def _from_entry(code: object, entry: object, path: str) -> CustomerId | None:
 
 
 def _from_model(item: object, path: str) -> CustomerId | None:
+    if (
+        not isinstance(item, CustomerId)
+        and (fields := validators.convert(path, read_mapping, item)) is not None
+    ):
+        try:
+            item = CustomerId(**values_by_field(fields, kind_of(CustomerId), path))
+        except ConstraintError as error:
+            raise OptionError(error.path, error.reason) from error
     if not isinstance(item, CustomerId):
         raise OptionError(path, f"must be a CustomerId, not {type(item).__name__}")
     given = (

@@ -101,15 +101,20 @@ REFUSED: dict[str, list[tuple[Any, str, str | None]]] = {
     "customer_ids": [
         ("67", "customer_ids", None),
         ({"userid": {"id": "67", "authState": 5}}, "customer_ids.userid.authState", None),
-        ([{"id": "67"}], "customer_ids[0]", None),
+        ([{"id": "67"}], "customer_ids[0].integration_code", None),
     ],
     "visitor": [(object(), "visitor", "visitor: has no method get_visitor_values()")],
     "visitor_cookie": [(3, "visitor_cookie", None)],
-    "callback": [("print", "callback", CALLBACK_TEXT), (3, "callback", CALLBACK_TEXT)],
-    "err_callback": [("print", "err_callback", None)],
+    "callback": [
+        ("print", "callback", CALLBACK_TEXT),
+        (3, "callback", CALLBACK_TEXT),
+        ([], "callback", CALLBACK_TEXT),
+    ],
+    "err_callback": [("print", "err_callback", None), ({}, "err_callback", None)],
     "decisioning_method": [
         ("remote", "decisioning_method", METHODS_TEXT),
         (["hybrid"], "decisioning_method", METHODS_TEXT),
+        ([], "decisioning_method", METHODS_TEXT),
     ],
 }
 

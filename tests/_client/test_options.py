@@ -72,6 +72,7 @@ ACCEPTED: dict[str, list[tuple[Any, Any]]] = {
         (OthersMethod.HYBRID, DecisioningMethod.HYBRID),
         (OthersMethod.ON_DEVICE, DecisioningMethod.ON_DEVICE),
         (0, DecisioningMethod.SERVER_SIDE),
+        (False, DecisioningMethod.SERVER_SIDE),
     ],
     "timeout": [(20, 20), (20.5, 20.5), (0, 3000), (LONGEST_MS, LONGEST_MS)],
     "server_domain": [("target.example.com", "target.example.com"), ("localhost:8080", "localhost:8080")],
@@ -157,7 +158,7 @@ NOT_A_PATH: list[Any] = [3, b"bytes", True, ["list"], "nul\0"]
 REFUSED: dict[str, list[Any]] = {
     "client": [*NOT_A_HOST, "acme:80"],
     "organization_id": NOT_A_TEXT,
-    "decisioning_method": ["remote", "On-Device", 3, ["hybrid"], Logger],
+    "decisioning_method": ["remote", "On-Device", 3, ["hybrid"], [], {}, Logger],
     "timeout": [*NOT_A_DURATION, False],
     "server_domain": NOT_A_HOST,
     "secure": [],
@@ -277,6 +278,8 @@ def test_internal_is_accepted_and_means_nothing() -> None:
 def test_options_that_are_no_mapping_raise() -> None:
     with pytest.raises(OptionError, match=r"^options: must be a mapping, not list$"):
         client_settings([("client", "acme")], {})  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"^options: must be a mapping, not list$"):
+        client_settings([], NEEDED)  # type: ignore[arg-type]
 
 
 def test_any_mapping_will_do_and_is_not_changed() -> None:

@@ -26,7 +26,7 @@ from targetry._client.options import (
     options_section,
 )
 from targetry._runtime import validators
-from targetry._runtime.validators import is_false, is_given, suggestion, warn
+from targetry._runtime.validators import is_absent, is_given, suggestion, warn
 from targetry.attributes import checked_names, with_mboxes
 from targetry.errors import OptionError
 from targetry.messages import MESSAGES
@@ -153,13 +153,13 @@ def _request(given: Mapping[str, Any]) -> RequestInput:
 
 def _method(given: Mapping[str, Any], default: DecisioningMethod) -> DecisioningMethod:
     method = given.get("decisioning_method")
-    return default if is_false(method) else decisioning_method("decisioning_method", method)
+    return default if is_absent(method) else decisioning_method("decisioning_method", method)
 
 
 def _add_rest(offer: CallSettings, call: str, given: Mapping[str, Any]) -> None:
     """Check and add the options that most calls do not have."""
     callback = given.get("callback")
-    if callback is not None and not is_false(callback) and not callable(callback):
+    if not is_absent(callback) and not callable(callback):
         raise OptionError("callback", "must be callable", MESSAGES["INVALID_CALLBACK"])
     for name, value in given.items():
         if value is None and name in _KNOWN:
@@ -186,7 +186,7 @@ def _request_input(path: str, value: Any) -> RequestInput:
 
 
 def _callback(path: str, value: Any) -> Callable[..., Any] | None:
-    return None if is_false(value) and not callable(value) else validators.function(path, value)
+    return None if is_absent(value) else validators.function(path, value)
 
 
 def _visitor(path: str, value: Any) -> VisitorLike:
@@ -233,7 +233,7 @@ class _CommonOptions(TypedDict, total=False):
         CustomerIdsInput | None,
         OptionInfo(
             _customer_ids,
-            "list of `CustomerId`, or dict of integration code → id",
+            "list of `CustomerId` or dicts, or dict of integration code → id",
             "Customer ids of the visitor.",
         ),
     ]

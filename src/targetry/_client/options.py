@@ -35,7 +35,7 @@ import msgspec
 
 from targetry._runtime import validators
 from targetry._runtime.defaults import MAX_CONNECTIONS, MAX_DOCUMENT_BYTES
-from targetry._runtime.validators import Check, is_false, is_given, suggestion, warn
+from targetry._runtime.validators import Check, is_absent, is_false, is_given, suggestion, warn
 from targetry.errors import OptionError
 from targetry.events import EVENT_NAMES, Handler, takes_event
 from targetry.hooks import Hook, checked_hooks
@@ -135,7 +135,7 @@ def merge_options(
     for name in keywords:
         if name not in known:
             raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{suggestion(name, known)}")
-    if options is None or is_false(options):
+    if options is None or (is_false(options) and not keywords):
         return keywords
     if not isinstance(options, Mapping):
         raise OptionError("options", f"must be a mapping, not {type(options).__name__}")
@@ -167,14 +167,14 @@ def _check_as_official(given: Mapping[str, Any]) -> None:
         raise OptionError("client", "is required", MESSAGES["CLIENT_REQUIRED"])
     if is_false(given.get("organization_id")):
         raise OptionError("organization_id", "is required", MESSAGES["ORG_ID_REQUIRED"])
-    if not is_false(method := given.get("decisioning_method")):
+    if not is_absent(method := given.get("decisioning_method")):
         decisioning_method("decisioning_method", method)
     if is_false(given.get("internal", True)):
         raise OptionError("internal", "must not be false", MESSAGES["PRIVATE_CONSTRUCTOR"])
 
 
 def _method(path: str, value: Any) -> DecisioningMethod:
-    return DecisioningMethod.SERVER_SIDE if is_false(value) else decisioning_method(path, value)
+    return DecisioningMethod.SERVER_SIDE if is_absent(value) else decisioning_method(path, value)
 
 
 def _timeout(path: str, value: Any) -> float:

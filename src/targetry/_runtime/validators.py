@@ -55,6 +55,14 @@ def is_false(value: object) -> bool:
         return False
 
 
+def is_absent(value: object) -> bool:
+    """Return whether a value stands for no value: None, False, 0 or the empty text.
+
+    The official package takes these from conditions such as `rules and "on-device"`.
+    """
+    return value is None or (isinstance(value, str | int | float) and is_false(value))
+
+
 def suggestion(name: object, known: Iterable[str]) -> str:
     """Return `; did you mean '…'?` with the nearest known name, or an empty text."""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:
