@@ -124,3 +124,9 @@ def test_mistakes_are_named(ledger: Path, tmp_path: Path) -> None:
     }.items():
         assert message in " ".join(run(arguments, str(ledger)).stderr.split()), arguments
     assert "there is no ledger in" in run("--lift 10% --activity 1 -d", str(tmp_path)).stderr
+
+
+def test_percentage_below_one_without_a_sign_is_noted() -> None:
+    note = "note: --baseline 0.05 was read as 0.05 %; write 5% if a share is meant, or 0.05% to confirm\n"
+    assert run("--baseline 0.05 --lift 10%").stderr == note
+    assert run("--baseline 0.05% --lift 10").stderr == ""

@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from targetry import samples
 from targetry.cli.inputs.artifact_source import SourceError, read_text, source_name
-from targetry.cli.rendering.output import console, print_error
+from targetry.cli.rendering.output import console, note_small_percentage, print_error
 from targetry.cli.rendering.signature import parameter, set_signature
 from targetry.device.artifact import read_artifact
 from targetry.errors import ArtifactError, OptionError, TargetError
@@ -262,6 +262,7 @@ def percent(option: str, text: str) -> float:
         number = -1.0
     if not 0 <= number <= 100:
         raise OptionError(option, f"must be a percentage from 0 to 100, not {text!r}")
+    note_small_percentage(option, text)
     return number
 
 

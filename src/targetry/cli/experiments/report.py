@@ -13,7 +13,7 @@ import typer
 from targetry.cli.experiments.report_markdown import render_markdown
 from targetry.cli.experiments.report_table import print_report
 from targetry.cli.experiments.segment_table import print_segments, render_markdown_segments
-from targetry.cli.rendering.output import print_json, print_notes, wrong_option
+from targetry.cli.rendering.output import note_small_percentage, print_json, print_notes, wrong_option
 from targetry.cli.rendering.progress import progress_bar
 from targetry.ledger.ledger import DEFAULT_FOLDER
 from targetry.ledger.location import open_upgraded
@@ -97,6 +97,7 @@ def parse_percent(option: str, text: str, *, is_probability: bool = False) -> fl
         raise wrong_option(option, f"must be a percentage like 2%, not {text!r}") from None
     if is_probability and not 0 < found < 1:
         raise wrong_option(option, f"must be a percentage above 0% and below 100%, not {text!r}")
+    note_small_percentage(option, text)
     return found
 
 

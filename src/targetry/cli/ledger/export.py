@@ -10,12 +10,13 @@ import typer
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.cli.experiments.report import LedgerFolder, LedgerLocation, open_with_progress
-from targetry.cli.rendering.output import TableFile, console, wrong_option
+from targetry.cli.rendering.output import TableFile, console, print_notes, wrong_option
 from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import pluralize
 from targetry.ledger.ledger import DEFAULT_FOLDER
 from targetry.ledger.location.export import export_table
 from targetry.ledger.selection import EventSelection
+from targetry.ledger.store import LedgerReader
 
 
 class ExportedTable(StrEnum):
@@ -88,4 +89,18 @@ def export_command(
         progress_bar("Exporting rows") as progress,
     ):
         written = write_batches(export_table(reader, table.value, selection, progress=progress), out)
+        notes = [_unknown_activity(one) for one in activity or () if not _has_activity(reader, one)]
     console().print(f"{pluralize(written, 'row')} written to {out}", markup=False, highlight=False)
+    if not (written or notes) and (since or until or activity):
+        notes = ["no row matches --since, --until and --activity"]
+    print_notes(notes)
+
+
+def _has_activity(reader: LedgerReader, activity: str) -> bool:
+    if any(one.id == activity for one in reader.activities()):
+        return True
+    return not reader.has_sums or activity in reader.sums()
+
+
+def _unknown_activity(activity: str) -> str:
+    return f"--activity {activity}: the ledger has no activity with this id; targetry report lists the ids"
