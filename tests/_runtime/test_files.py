@@ -14,6 +14,7 @@ from targetry._runtime.files import (
     check_folder,
     check_private_if_exists,
     file_version,
+    make_folder,
     open_private,
     read_file,
 )
@@ -141,3 +142,14 @@ def test_read_file_rejects_pipes_and_folders_without_waiting(tmp_path: Path) -> 
     for path in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(NotRegularFileError, match="is not a file"):
             read_file(path)
+
+
+def test_file_in_place_of_a_new_folder_or_of_a_parent_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for folder in (file, file / "below" / "folder"):
+        with pytest.raises(NotADirectoryError, match=rf"{file} is not a folder$"):
+            make_folder(folder)
+    make_folder(tmp_path / "new" / "folder", 0o700)
+    make_folder(tmp_path / "new" / "folder", 0o700)
+    assert (tmp_path / "new" / "folder").stat().st_mode & 0o777 == 0o700

@@ -103,6 +103,16 @@ def test_folder_without_a_ledger_is_an_error_and_stays_empty(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "ledger"
+    file.touch()
+    for command in (["edge", "--data"], ["report", "--data"]):
+        result = run(*command, file)
+        assert result.exit_code == 1
+        assert f"{file}" in result.stderr
+        assert result.stderr.endswith(" is not a folder\n")
+
+
 EXPORTED = (("events", "parquet", 3), ("exposures", "csv", 3), ("sums", "jsonl", 2))
 
 
@@ -126,6 +136,21 @@ def test_export_takes_dates_as_utc(folder: Path, tmp_path: Path) -> None:
     ):
         result = run("ledger", "export", "--data", folder, "--out", tmp_path / "out.csv", *more)
         assert result.stdout.startswith(f"{count} row"), result.output
+
+
+NOTES = {
+    "--activity nope": "note: --activity nope: the ledger has no activity with this id; targetry report lists the ids",
+    "--since 2200-01-01 --until 2200-01-02": "note: no row matches --since, --until and --activity",
+    "--until 1970-01-02": "",
+}
+
+
+@pytest.mark.parametrize("arguments", NOTES)
+def test_filter_of_an_export_that_matches_nothing_is_noted(
+    folder: Path, tmp_path: Path, arguments: str
+) -> None:
+    result = run("ledger", "export", "--data", folder, "--out", tmp_path / "out.csv", *arguments.split())
+    assert (result.exit_code, result.stderr.strip()) == (0, NOTES[arguments])
 
 
 BAD_EXPORTS = {

@@ -1,4 +1,4 @@
-"""Checks of files: ownership of private files, versions of files that change.
+"""Checks of files: ownership of private files, versions of files that change; new folders.
 
 The content of a file does not prove its author. In a folder that several users can write to,
 another user could choose what this process sends or decides by, so a private file is used only if
@@ -8,6 +8,7 @@ no other user can have written it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -143,6 +144,20 @@ def check_private_if_exists(path: Path) -> None:
     """Raise `UntrustedFileError` if `path` is a file that another user may have written."""
     with contextlib.suppress(FileNotFoundError):
         check_private(path, path)
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Create a folder and its parents unless it exists.
+
+    Raises:
+        NotADirectoryError: If it, or a parent, is a file; the text names that file.
+        OSError: If it cannot be created.
+    """
+    try:
+        folder.mkdir(mode, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        wrong = next((one for one in (folder, *folder.parents) if os.path.lexists(one)), folder)
+        raise NotADirectoryError(errno.ENOTDIR, f"{wrong} is not a folder") from error
 
 
 def check_folder(folder: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from targetry._runtime.files import UntrustedFileError, check_folder, open_private
+from targetry._runtime.files import UntrustedFileError, check_folder, make_folder, open_private
 
 _FORMAT: Final = 2
 _LONGEST_HEADER: Final = 64 * 1024
@@ -123,7 +123,7 @@ class DiskCache:
 
     def _write(self, path: Path, content: bytes) -> bool:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             _replace(path, content)
         except (OSError, ValueError) as error:  # ValueError: not a valid file name
             if self._writable:

@@ -23,6 +23,7 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from targetry._runtime.file_lock import FileLock
+from targetry._runtime.files import make_folder
 from targetry.ledger import schema
 from targetry.ledger.counting import count_chunk
 from targetry.ledger.errors import (
@@ -89,7 +90,7 @@ def open_for_writing(
     """
     path = folder / FILE_NAME
     with translate_errors(path):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder, 0o700)
         with _opening_lock(folder, path):
             try:
                 return _connect(path, sync, busy_timeout, progress)

@@ -59,6 +59,8 @@ class NoLedgerError(LedgerError):
 
 def missing_ledger(folder: Path) -> NoLedgerError:
     """Return the error for a folder without a ledger."""
+    if folder.exists() and not folder.is_dir():
+        return NoLedgerError("missing", f"there is no ledger in {folder}: it is not a folder")
     return NoLedgerError(
         "missing", f"there is no ledger in {folder}: no edge has recorded there; check the folder"
     )

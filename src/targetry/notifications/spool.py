@@ -34,7 +34,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from targetry._runtime.file_lock import FileLock
-from targetry._runtime.files import check_folder, check_private_if_exists, open_private
+from targetry._runtime.files import check_folder, check_private_if_exists, make_folder, open_private
 from targetry._runtime.forks import ForkLock
 from targetry._runtime.ids import new_id
 from targetry.delivery.hosts import DeliveryAddress, cluster_number
@@ -208,7 +208,7 @@ class Spool:
             SpoolError: If the folder or a new file cannot be used.
         """
         with _translated():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder, 0o700)
             check_folder(folder)
             for lock in _leftovers(folder, problems):
                 own = cls._reopen(lock, max_bytes, address, problems, clock)

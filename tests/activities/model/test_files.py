@@ -20,6 +20,9 @@ def test_yaml_files_are_found_in_order_without_those_of_tests(tmp_path: Path) ->
 def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FolderFileError, match="there is no folder"):
         ActivityFolder(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderFileError, match="file is not a folder"):
+        ActivityFolder(tmp_path / "file")
 
 
 def test_files_that_cannot_be_used_say_why(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ class ActivityFolder:
         """Use a folder. Raises `FolderFileError` if there is none."""
         self.path = Path(path)
         if not self.path.is_dir():
+            if self.path.exists():
+                raise FolderFileError(f"{self.path} is not a folder")
             raise FolderFileError(f"there is no folder {self.path}")
         self._real = self.path.resolve()
 

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from targetry._runtime.file_lock import FileLock
+from targetry._runtime.files import make_folder
 from targetry.activities.compile.loading import LoadedFolder
 from targetry.activities.model.files import LOCK_FILE, ActivityFolder, write_atomically
 from targetry.activities.model.finding import Finding
@@ -77,7 +78,7 @@ def check_lock(folder: ActivityFolder, loaded: LoadedFolder, lock: Lock) -> None
 def write_file(path: Path, content: str | bytes) -> None:
     """Write a file as a whole. Raises `TargetError`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_atomically(path, content)
     except OSError as error:
         raise TargetError(
@@ -93,11 +94,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
         TargetError: The folder has files already, or cannot be written.
     """
     is_new = not folder.exists()
-    if not is_new and (not folder.is_dir() or any(folder.iterdir())):
+    if not is_new and not folder.is_dir():
+        raise TargetError(f"{folder} is not a folder; choose another path")
+    if not is_new and any(folder.iterdir()):
         raise TargetError(f"{folder} has files already; choose another folder")
     written = folder / f".{os.getpid()}.tmp"
     try:
-        written.mkdir(parents=True)
+        make_folder(written)
         yield written
         for path in sorted(written.iterdir()):
             path.rename(folder / path.name)
