@@ -286,7 +286,7 @@ def test_orders_per_visitor_are_not_below_zero() -> None:
 
 @each_case("confidence", [0.1, 0.5])
 def test_guardrails_need_a_confidence_above_a_half(confidence: float) -> None:
-    with pytest.raises(OptionError, match=r"above 0\.5 with guardrails"):
+    with pytest.raises(OptionError, match="above 50 % with guardrails"):
         ReportOptions(confidence=confidence, guardrails=(Guardrail("revenue", 0.02),))
 
 

@@ -127,7 +127,7 @@ def test_many_experiences_have_lines_without_bands() -> None:
     drawn = panels(events, many)["Conversion"]
     assert [one.name for one in drawn.lines] == [f"E{n}" for n in range(8)]
     assert all(one.bands == () for one in drawn.lines)
-    assert drawn.note == "of the visitors up to each day"
+    assert drawn.note == "of the visitors up to each day (UTC)"
 
 
 def test_visitors_of_each_day_are_those_that_are_new() -> None:

@@ -76,6 +76,13 @@ def _incomparable(report: Report, activity: ActivityReport) -> Iterator[str]:
             if one.share is None and one.visitors:
                 name = truncate_text(one.label)
                 yield f"{name} is no longer part of the activity and is not compared"
+    if (
+        report.metric != "conversion"
+        and activity.visitors
+        and not activity.orders
+        and len(activity.experiences) > 1
+    ):
+        yield f"no order is recorded, so {METRICS[report.metric].label.lower()} is not compared"
     control = activity.experiences[0].metrics.get(report.metric) if activity.experiences else None
     others = [metric for one in activity.experiences[1:] if (metric := one.metrics.get(report.metric))]
     if activity.type == TARGETED or control is None or control.mean > 0 or not others:

@@ -90,9 +90,9 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.margin is not None:
             _check_fraction("margin", self.margin)
         if self.guardrails and self.confidence <= 0.5:
+            given = f"{100 * self.confidence:g} %"
             raise OptionError(
-                "confidence",
-                f"must be above 0.5 with guardrails, which are one-sided, not {self.confidence!r}",
+                "confidence", f"must be above 50 % with guardrails, which are one-sided, not {given}"
             )
         for position, one in enumerate(self.guardrails):
             _check_metric(f"guardrails[{position}].metric", one.metric)

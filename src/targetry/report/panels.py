@@ -123,7 +123,7 @@ def _means(activity: ActivityReport, report: Report) -> Panel | None:
     values = _later_values(lines)
     return _over_time(
         METRICS[report.metric].label,
-        "of the visitors up to each day"
+        "of the visitors up to each day (UTC)"
         + (f", with {100 * report.confidence:g} % intervals" if any(one.bands for one in lines) else ""),
         lines,
         _format_percent if is_rate else _format_number,
@@ -150,7 +150,7 @@ def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
         (
             f"{100 * report.confidence:g} % intervals {kind}"
             if any(one.bands for one in shown)
-            else "up to each day"
+            else "up to each day (UTC)"
         )
         + ("; dotted: for one look" if any(one.outlines for one in shown) else ""),
         shown,
@@ -179,7 +179,7 @@ def _daily_visitors(activity: ActivityReport, report: Report) -> Panel | None:
         lines.append(PanelLine(position, shorten_name(one.label), *ends))
     return _over_time(
         "Visitors of each day",
-        "who saw the activity for the first time",
+        "who saw the activity for the first time; days are in UTC",
         lines,
         _format_number,
         (0.0, max(y for one in lines for y in one.ys)),
@@ -206,7 +206,7 @@ def _split(activity: ActivityReport) -> Panel | None:
     values = [*_later_values(lines), *(one.y * factor for one in levels for factor in (0.95, 1.05))]
     return _over_time(
         "Split",
-        f"of the visitors up to each day; dashed: the shares{_split_p_value(looks[-1])}",
+        f"of the visitors up to each day (UTC); dashed: the shares{_split_p_value(looks[-1])}",
         lines,
         _format_percent,
         (min(values), max(values)),

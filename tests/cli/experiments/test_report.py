@@ -338,6 +338,12 @@ def test_switched_and_outside_visitors_are_reported(tmp_path: Path) -> None:
     assert "1 visitor clicked or ordered without an earlier impression\n" in text
 
 
+@pytest.mark.parametrize("metric", ["orders", "revenue", "rpo"])
+def test_metric_of_orders_without_an_order_has_a_note(tmp_path: Path, metric: str) -> None:
+    text = text_output("-d", kept(tmp_path, outcome("0", 9, 3), ACTIVITY), "--metric", metric)
+    assert "no order is recorded, so " in text
+
+
 def test_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
     made = ActivityDescription(
         "1", "Notes", "landing", (ExperienceDescription("0", "US"), ExperienceDescription("1"))
@@ -540,6 +546,6 @@ def test_segments_have_a_table_in_markdown_and_their_notes(tmp_path: Path) -> No
 def test_markdown_has_the_days_and_the_chances(tmp_path: Path) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)
     text = text_output("-d", tmp_path, "-o", "markdown", "--over-time", "--bayes")
-    assert "| Day | Experience | Visitors | Conversion | Lift | p-value |\n" in text
+    assert "| Day, UTC | Experience | Visitors | Conversion | Lift | p-value |\n" in text
     assert "| 1970-01-01 | B | 1,000 | 13.00 % | +30.0 % (" in text
     assert "B: 98\\.2 % chance to beat the control" in text

@@ -186,7 +186,9 @@ def report(
             show_default=False,
         ),
     ] = None,
-    over_time: Annotated[bool, typer.Option("--over-time", help="Also the figures after each day.")] = False,
+    over_time: Annotated[
+        bool, typer.Option("--over-time", help="Also the figures after each day in UTC.")
+    ] = False,
     activity: Annotated[
         list[str] | None,
         typer.Option(

@@ -68,7 +68,7 @@ def _days(report: Report, activity: ActivityReport) -> Iterator[str]:
     rows = looks_by_day(report, activity)
     if not rows:
         return
-    yield from ("", f"| Day | Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value |")
+    yield from ("", f"| Day, UTC | Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value |")
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for one, look in rows:
         lift = p_value = ""

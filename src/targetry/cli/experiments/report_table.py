@@ -219,7 +219,7 @@ def _print_days(out: Console, report: Report, activity: ActivityReport) -> None:
     if not rows:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("Day")
+    table.add_column("Day, UTC")
     table.add_column("Experience", max_width=30, overflow="fold")
     for heading in ("Visitors", METRICS[report.metric].label, "Lift", "p-value"):
         table.add_column(heading, justify="right")
