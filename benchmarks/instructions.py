@@ -38,6 +38,7 @@ LIMITS: dict[str, tuple[int, str | None, float]] = {
     "Targetry's OpenFeature provider alone": (63_000, AB_OFFERS, 0.55),
     "the edge's deliver": (82_500, None, 1),
     "the edge's OFREP, one flag": (95_500, None, 1),
+    "the edge's application, a delivery request": (390_000, None, 1),
 }
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

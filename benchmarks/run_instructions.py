@@ -8,6 +8,7 @@ that earlier commits can be measured too.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import importlib.util
@@ -57,6 +58,10 @@ RESPONSE = {
     "edgeHost": "mboxedge35.tt.omtrdc.net",
     "execute": {"mboxes": [{"index": 1, "name": "hero", "options": [{"type": "json", "content": {"title": "first"}}]}]},
 }  # fmt: skip
+EDGE_BODY = {
+    "context": {"channel": "web", "userAgent": AGENT},
+    "execute": {"mboxes": [{"index": 1, "name": "hero"}]},
+}
 # Modules of `deliver` and the registry in each layout, newest first.
 DELIVER_MODULES = ("targetry.edge.delivery.handler", "targetry.edge.delivery")
 ARTIFACT_MODULES = ("targetry.edge.artifacts.registry", "targetry.edge.shelf")
@@ -223,12 +228,9 @@ def edge_deliver() -> Measured:
     """Return a call of the edge's delivery without HTTP: parses, decides and encodes."""
     deliver = delivery_of(first_module(DELIVER_MODULES), registry(first_module(ARTIFACT_MODULES)))
     ids = (f"{number:032x}" for number in itertools.count())
-    body = {
-        "context": {"channel": "web", "userAgent": AGENT},
-        "execute": {"mboxes": [{"index": 1, "name": "hero"}]},
-    }
-
-    asked = [json.dumps({**body, "id": {"tntId": f"{number:08x}"}}).encode() for number in range(max(CALLS))]
+    asked = [
+        json.dumps({**EDGE_BODY, "id": {"tntId": f"{number:08x}"}}).encode() for number in range(max(CALLS))
+    ]
     queries = [f"imsOrgId=X%40AdobeOrg&sessionId=s{number}" for number in range(max(CALLS))]
     options = {"now_ms": 1_795_800_000_000, "new_id": lambda: next(ids), "is_recorded": False}
 
@@ -277,6 +279,53 @@ def edge_flag() -> Measured:
     return Measured(call)
 
 
+def edge_application() -> Measured:
+    """Return a delivery request to the edge's ASGI application, with a turn of an event loop.
+
+    The log is written, the socket and the server's HTTP are not counted.
+    """
+    app = importlib.import_module("targetry.edge.app")
+    in_process = importlib.import_module("targetry.edge.in_process")
+    log_format = importlib.import_module("targetry.edge.observability.log_format")
+    log_format.start_logging("human", open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    application = app.EdgeApplication(app.Edge(in_process.GivenArtifact(samples.shop_path(), None)))
+    loop = asyncio.new_event_loop()
+    statuses: list[int] = []
+    asked = [
+        json.dumps({**EDGE_BODY, "id": {"tntId": f"{number:08x}"}}).encode() for number in range(max(CALLS))
+    ]
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    def call(number: int) -> None:
+        body = asked[number]
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/rest/v1/delivery",
+            "raw_path": b"/rest/v1/delivery",
+            "query_string": b"imsOrgId=X%%40AdobeOrg&sessionId=s%d" % number,
+            "server": ("127.0.0.1", 8080),
+            "client": ("127.0.0.1", 50_000),
+            "headers": [
+                (b"host", b"127.0.0.1:8080"),
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+            ],
+        }
+        loop.run_until_complete(application(scope, receive, send))
+        assert statuses[number] == 200
+
+    return Measured(call)
+
+
 def first_module(names: tuple[str, ...]) -> Any:
     for name in names:
         try:
@@ -311,12 +360,13 @@ SCENARIOS: dict[str, Callable[[], Measured]] = {
     "get_offers server-side, without a network": server_side,
     "the edge's deliver": edge_deliver,
     "the edge's OFREP, one flag": edge_flag,
+    "the edge's application, a delivery request": edge_application,
 }
 
 
 def main() -> None:
     names = [name for name in sys.argv[1:] or SCENARIOS if is_available(name)]
-    for scenario in (edge_deliver, edge_flag):
+    for scenario in (edge_deliver, edge_flag, edge_application):
         if any(SCENARIOS[name] is scenario for name in names):
             scenario()  # its imports are made before the forks
     print(json.dumps({name: list(forked(SCENARIOS[name])) for name in names}))

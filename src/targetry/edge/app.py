@@ -19,7 +19,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -343,12 +343,12 @@ class EdgeApplication:
             shown = self._shown_path(path, status)
             edge.access_log.add(exchange.route, scope["method"], shown, status, seconds)
 
-    async def _read_body(
+    def _read_body(
         self, receive: Receive, fields: Fields, connection: BoundedConnection | None
-    ) -> bytes:
+    ) -> Coroutine[Any, Any, bytes]:
         is_complete = connection is not None and connection.is_request_complete
         timeout_s = self._edge.limits.request_s
-        return await read_body(receive, fields, is_complete=is_complete, timeout_s=timeout_s)
+        return read_body(receive, fields, is_complete=is_complete, timeout_s=timeout_s)
 
     async def _answer_other(
         self, scope: Scope, receive: Receive, fields: Fields, exchange: _Exchange

@@ -40,17 +40,22 @@ class Tokens:
         )
 
     @property
+    def admit_all(self) -> bool:
+        """Whether no token is needed."""
+        return not self._tokens
+
+    @property
     def stream_key(self) -> str | None:
         """Key of event streams in their query: a web page cannot set headers of a stream."""
         return self._stream_keys[0].decode() if self._stream_keys else None
 
     def admit(self, given: Sequence[bytes]) -> bool:
         """Return whether one of these values is a token, in a time that does not depend on them."""
-        return not self._tokens or _is_any(given, self._tokens)
+        return self.admit_all or _is_any(given, self._tokens)
 
     def admit_stream(self, key: bytes) -> bool:
         """Return whether this is a key of event streams."""
-        return not self._tokens or _is_any([key], self._stream_keys)
+        return self.admit_all or _is_any([key], self._stream_keys)
 
     def __repr__(self) -> str:
         return f"Tokens({len(self._tokens)})"
