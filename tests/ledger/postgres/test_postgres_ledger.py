@@ -29,6 +29,7 @@ from targetry.ledger.ledger import Ledger
 from targetry.ledger.location import is_address, open_ledger, open_reader
 from targetry.ledger.location.copy import copy_ledger
 from targetry.ledger.location.export import LedgerTable, export_table
+from targetry.ledger.postgres.counting import count_events
 from targetry.ledger.postgres.ledger import PostgresLedger
 from targetry.ledger.postgres.retention import prune_postgres
 from targetry.ledger.postgres.schema import MIGRATIONS
@@ -232,6 +233,32 @@ def test_kept_sums_equal_those_of_sqlite_over_pieces_and_removals(
             since = shared.activities()[0].shares_since_ms
         described = [msgspec.structs.replace(activity, shares_since_ms=since)]
         assert_equal_sums(shared, kept, described, cap)
+
+
+def test_work_for_a_new_order_does_not_grow_with_the_orders_of_its_visitor(url: str) -> None:
+    def order(number: int) -> LedgerEvent:
+        return event(f"o{number}", "order", "ada", 2 + number, order_id=f"o{number}", order_total=1.5)
+
+    with PostgresLedger.open(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+        ledger.record([event("seen", visitor="ada", at=1), *map(order, range(2_000))])
+        count_events(connection)
+        connection.execute("ANALYZE")  # as the server does from time to time
+        ledger.record([order(3_000)])
+        with connection.transaction():
+            before = read_purchases(connection)
+            assert count_events(connection) == 1
+            assert read_purchases(connection) - before < 10
+        with ledger.reader() as reader:
+            assert reader.sums()["1"].experiences["0"].orders == 2_001
+
+
+def read_purchases(connection: psycopg.Connection[Any]) -> int:
+    """Return the number of rows that the connection has read of the table of purchases."""
+    row = connection.execute(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'targetry_purchase'"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def test_sums_stay_exact_while_three_ledgers_record_count_and_prune(url: str) -> None:

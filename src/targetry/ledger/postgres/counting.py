@@ -29,9 +29,14 @@ IS_IMPRESSION: Final = "kind IN ('impression', 'display') AND activity_id <> '' 
 _ORDER_KEY: Final = "CASE WHEN order_id <> '' THEN 'order ' || order_id ELSE 'event ' || id END"
 _USABLE: Final = f"(order_total IS NOT NULL AND abs(order_total) <= {MAX_ORDER_TOTAL})"
 _AMOUNT: Final = (
-    f"CASE WHEN {_USABLE} THEN round((order_total * {MICROS})::numeric)::bigint ELSE 0 END, "
-    f"order_total IS NOT NULL AND NOT {_USABLE}"
+    f"CASE WHEN {_USABLE} THEN round((order_total * {MICROS})::numeric)::bigint ELSE 0 END AS micros, "
+    f"order_total IS NOT NULL AND NOT {_USABLE} AS unusable"
 )
+_BOUGHT: Final = """
+    max(at_ms) AS last_ms, count(*) FILTER (WHERE is_bound) AS bound, count(*) FILTER (WHERE at_ms >= part.first_ms) AS orders,
+    coalesce(sum(bought.micros) FILTER (WHERE at_ms >= part.first_ms), 0) AS micros,
+    count(*) FILTER (WHERE at_ms >= part.first_ms AND bought.unusable) AS unusable
+"""
 _SUMS: Final = ("visitors", "conversions", "orders", "micros", "unusable")
 HAS_CONVERTED: Final = (
     "coalesce(experience_id IS NOT NULL AND greatest(last_click_ms, last_order_ms) >= first_ms, false)"
@@ -59,6 +64,10 @@ _IS_EARLIER: Final = (
 )
 _PURCHASE_COLUMNS: Final = "activity_id, order_key, at_ms, event_id, visitor, is_bound, micros, unusable"
 
+# With OFFSET, each is found by the index; for a join the planner reads the whole table.
+_PURCHASES_OF_KEY: Final = """
+    SELECT activity_id, at_ms, event_id, visitor FROM targetry_purchase AS one WHERE one.order_key = bought.order_key
+"""
 _START: Final = """
     CREATE TEMP TABLE fresh (seq bigint) ON COMMIT DROP;
     CREATE TEMP TABLE removed (visitor text COLLATE "C", order_id text COLLATE "C") ON COMMIT DROP
@@ -108,9 +117,8 @@ _STEPS: Final = (
     CREATE TEMP TABLE buying ON COMMIT DROP AS
         SELECT visitor FROM counting WHERE kind = 'order'
         UNION SELECT visitor FROM removed WHERE visitor IS NOT NULL
-        UNION SELECT visitor FROM targetry_purchase WHERE order_key IN (
-            SELECT {_ORDER_KEY} FROM counting WHERE kind = 'order'
-        );
+        UNION SELECT one.visitor FROM (SELECT {_ORDER_KEY} AS order_key FROM counting WHERE kind = 'order') AS bought
+            CROSS JOIN LATERAL ({_PURCHASES_OF_KEY} OFFSET 0) AS one;
     CREATE TEMP TABLE earlier ON COMMIT DROP AS {_CONTRIBUTION}
         WHERE visitor IN (SELECT visitor FROM counting UNION SELECT visitor FROM buying);
     DELETE FROM targetry_participation WHERE visitor IN (SELECT visitor FROM removed);
@@ -132,43 +140,64 @@ _STEPS: Final = (
     ON CONFLICT (visitor, activity_id) DO UPDATE SET last_click_ms = excluded.last_click_ms
     WHERE own.last_click_ms IS NULL OR own.last_click_ms < excluded.last_click_ms;
     """,
+    # The purchases that are new, and the visitors who lose one to an earlier order of the same id.
     f"""
-    INSERT INTO targetry_purchase AS own ({_PURCHASE_COLUMNS})
-    SELECT DISTINCT ON (1, 2) * FROM (
-        SELECT activity_id, {_ORDER_KEY} AS order_key, timestamp_ms, id, visitor, true, {_AMOUNT}
+    CREATE TEMP TABLE made ON COMMIT DROP AS SELECT DISTINCT ON (activity_id, order_key) * FROM (
+        SELECT activity_id, {_ORDER_KEY} AS order_key, timestamp_ms AS at_ms, id AS event_id, visitor, true AS is_bound,
+            {_AMOUNT}
         FROM counting WHERE kind = 'order' AND activity_id <> ''
         UNION ALL
         SELECT part.activity_id, {_ORDER_KEY}, timestamp_ms, id, visitor, false, {_AMOUNT}
         FROM counting JOIN targetry_participation AS part USING (visitor)
         WHERE kind = 'order' AND counting.activity_id = '' AND part.experience_id IS NOT NULL
-    ) AS made ORDER BY activity_id, order_key, timestamp_ms, id
+    ) AS made ORDER BY activity_id, order_key, at_ms, event_id;
+    CREATE TEMP TABLE known ON COMMIT DROP AS
+        SELECT order_key, old.activity_id, old.visitor, (old.at_ms, old.event_id) <= (bought.at_ms, bought.event_id) AS is_earlier
+        FROM made AS bought CROSS JOIN LATERAL (
+            {_PURCHASES_OF_KEY} AND one.activity_id = bought.activity_id OFFSET 0
+        ) AS old;
+    DELETE FROM made USING known
+    WHERE is_earlier AND known.order_key = made.order_key AND known.activity_id = made.activity_id;
+    CREATE TEMP TABLE affected ON COMMIT DROP AS SELECT visitor, activity_id FROM known WHERE NOT is_earlier;
+    INSERT INTO targetry_purchase AS own ({_PURCHASE_COLUMNS}) SELECT {_PURCHASE_COLUMNS} FROM made
     ON CONFLICT (order_key, activity_id) DO UPDATE SET
         at_ms = excluded.at_ms, event_id = excluded.event_id, visitor = excluded.visitor,
-        is_bound = excluded.is_bound, micros = excluded.micros, unusable = excluded.unusable
-    WHERE (excluded.at_ms, excluded.event_id) < (own.at_ms, own.event_id);
+        is_bound = excluded.is_bound, micros = excluded.micros, unusable = excluded.unusable;
     INSERT INTO targetry_participation (visitor, activity_id)
     SELECT DISTINCT visitor, activity_id FROM counting WHERE kind = 'order' AND activity_id <> ''
     ON CONFLICT (visitor, activity_id) DO NOTHING;
+    INSERT INTO affected SELECT part.visitor, part.activity_id
+        FROM targetry_participation AS part LEFT JOIN earlier USING (visitor, activity_id)
+        WHERE part.visitor IN (SELECT visitor FROM removed)
+            OR part.visitor IN (SELECT visitor FROM counting) AND part.first_ms IS DISTINCT FROM earlier.first_ms;
     """,
-    # The orders of visitors that bought, or whose first impression is another one.
-    """
+    # All purchases of a visitor who lost one or has another first impression; otherwise the new.
+    f"""
     UPDATE targetry_participation AS own SET
         last_order_ms = found.last_ms, bound_orders = found.bound, orders = found.orders, micros = found.micros,
         unusable = found.unusable
     FROM (
-        SELECT part.visitor, part.activity_id, max(at_ms) AS last_ms, count(*) FILTER (WHERE is_bound) AS bound,
-            count(*) FILTER (WHERE at_ms >= part.first_ms) AS orders,
-            coalesce(sum(bought.micros) FILTER (WHERE at_ms >= part.first_ms), 0) AS micros,
-            count(*) FILTER (WHERE at_ms >= part.first_ms AND bought.unusable) AS unusable
-        FROM targetry_participation AS part LEFT JOIN targetry_purchase AS bought USING (visitor, activity_id)
-        LEFT JOIN earlier USING (visitor, activity_id)
-        WHERE part.visitor IN (SELECT visitor FROM buying)
-            OR part.visitor IN (SELECT visitor FROM counting) AND part.first_ms IS DISTINCT FROM earlier.first_ms
-        GROUP BY 1, 2
+        SELECT part.visitor, part.activity_id, made.*
+        FROM (SELECT DISTINCT * FROM affected) AS one JOIN targetry_participation AS part USING (visitor, activity_id)
+        CROSS JOIN LATERAL (
+            SELECT {_BOUGHT} FROM targetry_purchase AS bought
+            WHERE bought.visitor = part.visitor AND bought.activity_id = part.activity_id
+        ) AS made
     ) AS found
     WHERE own.visitor = found.visitor AND own.activity_id = found.activity_id
         AND (own.last_order_ms, own.bound_orders, own.orders, own.micros, own.unusable)
-            IS DISTINCT FROM (found.last_ms, found.bound, found.orders, found.micros, found.unusable)
+            IS DISTINCT FROM (found.last_ms, found.bound, found.orders, found.micros, found.unusable);
+    UPDATE targetry_participation AS own SET
+        last_order_ms = greatest(own.last_order_ms, found.last_ms), bound_orders = own.bound_orders + found.bound,
+        orders = own.orders + found.orders, micros = own.micros + found.micros,
+        unusable = own.unusable + found.unusable
+    FROM (
+        SELECT part.visitor, part.activity_id, {_BOUGHT}
+        FROM made AS bought JOIN targetry_participation AS part USING (visitor, activity_id)
+        LEFT JOIN (SELECT DISTINCT *, true AS is_affected FROM affected) AS one USING (visitor, activity_id)
+        WHERE is_affected IS NULL GROUP BY 1, 2
+    ) AS found
+    WHERE own.visitor = found.visitor AND own.activity_id = found.activity_id
     """,
     f"""
     CREATE TEMP TABLE change ON COMMIT DROP AS
