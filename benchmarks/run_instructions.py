@@ -280,7 +280,7 @@ def edge_flag() -> Measured:
 
 
 def edge_application() -> Measured:
-    """Return a delivery request to the edge's ASGI application, with a turn of an event loop.
+    """Return a delivery request to the edge's ASGI application, with the turns of an event loop.
 
     The log is written, the socket and the server's HTTP are not counted.
     """
