@@ -141,6 +141,13 @@ def test_new_project_passes_the_strict_check(tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_tests_of_an_unknown_environment_are_wrong_usage(tmp_path: Path) -> None:
+    run("activities", "init", tmp_path)
+    result = run("activities", "test", tmp_path / "activities", "--environment", "nope", width=200)
+    assert result.exit_code == 2
+    assert "'--environment': must be one of production, not 'nope'" in result.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="names cannot have line ends there")
 def test_finding_of_a_name_with_line_ends_is_one_line(tmp_path: Path) -> None:
     folder = write_files(tmp_path, {"targetry.yaml": "client: acme\n", "a\n::error::b.yaml": "[]"})

@@ -31,6 +31,7 @@ from targetry.activities.model.shapes import ShapeError, did_you_mean, shape_err
 from targetry.activities.model.yaml_values import YamlDocument, YamlError, join_path, parse_yaml
 from targetry.device.decide import Match, decide
 from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.errors import OptionError
 from targetry.models import (
     Address,
     Context,
@@ -220,6 +221,7 @@ def load_subject(folder: ActivityFolder, environment: str | None = None) -> Test
 
     Raises:
         ActivityFilesError: The files have mistakes.
+        OptionError: There is no such environment.
     """
     loaded = load_folder(folder)
     if loaded.findings or loaded.activities is None:
@@ -255,6 +257,8 @@ class TestSubject:
         name = environment or (
             DEFAULT_ENVIRONMENT if DEFAULT_ENVIRONMENT in artifacts else next(iter(artifacts))
         )
+        if name not in artifacts:
+            raise OptionError("environment", f"must be one of {', '.join(artifacts)}, not {name!r}")
         self.rules: RuleSet = compile_artifact(artifact_bytes(artifacts[name]))
         self.client = activities.settings.client
         self._properties = activities.settings.properties
