@@ -104,6 +104,8 @@ MISTAKES = {
     "--lift 10%": "give exactly one of --baseline, --mean and a ledger",
     "--baseline 5% --mean 3 --lift 10%": "give exactly one of --baseline, --mean and a ledger",
     "--baseline 5%": "'--lift': either a lift or a number of visitors must be given",
+    "--mean nan --deviation 1 --lift 5%": "'--mean': must be a number above 0, not nan",
+    "--mean 0 --deviation 1 --lift 5%": "'--mean': must be a number above 0, not 0.0",
     "--baseline much --lift 10%": "must be a percentage like 2%, not 'much'",
     "--mean 4 --lift 5%": "--mean needs --deviation",
     "--baseline 5% --lift 10% --shares half": "'--shares': must be numbers like 50,50, not 'half'",

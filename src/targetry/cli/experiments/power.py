@@ -151,6 +151,8 @@ def _baseline(
         return Baseline(parse_percent("--baseline", baseline)), None
     if mean is None or deviation is None:
         raise typer.BadParameter("--mean needs --deviation, the standard deviation of a visitor's value")
+    if not (math.isfinite(mean) and mean > 0):
+        raise wrong_option("--mean", f"must be a number above 0, not {mean!r}")
     return Baseline(mean, deviation), None
 
 
