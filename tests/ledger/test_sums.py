@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sqlite3
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import msgspec
 import pytest
@@ -20,7 +22,7 @@ from support.edge_sockets import wait_until
 from support.examples import examples
 from support.ledger import ACTIVITY, aggregate, event, first_format, fourth_format, outcome
 from support.plain_aggregation import aggregate_plainly, cohorts_plainly
-from targetry.ledger import group_commit
+from targetry.ledger import counting, group_commit
 from targetry.ledger import reader as reader_module
 from targetry.ledger import retention as module
 from targetry.ledger.counting import uncounted
@@ -211,10 +213,18 @@ def test_sums_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], dat
     order = data.draw(st.permutations(events))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=4)))
     kept: list[LedgerEvent] = []
-    with tempfile.TemporaryDirectory() as name, Ledger.open(name, sync="NORMAL") as ledger:
+    earlier = data.draw(st.sampled_from([0, 1, counting.EARLIER]))
+    with (
+        mock.patch.multiple(counting, EARLIER=earlier, PIECE=1),
+        tempfile.TemporaryDirectory() as name,
+        Ledger.open(name, sync="NORMAL") as ledger,
+    ):
         for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True):
             ledger.record(order[start:end])
             kept += order[start:end]
+            if data.draw(st.booleans()):
+                with connected(Path(name)) as connection:
+                    counting.commit_chunk(connection)
             shares = data.draw(st.integers(0, 100))
             experiences = tuple(msgspec.structs.replace(one, share=shares) for one in ACTIVITY.experiences)
             ledger.describe(
@@ -331,11 +341,13 @@ def test_file_whose_triggers_counted_keeps_its_sums_and_counts_on(tmp_path: Path
 
 
 def uncounted_events(folder: Path) -> int:
-    connection = sqlite3.connect(folder / FILE_NAME)
-    try:
+    with connected(folder) as connection:
         return uncounted(connection)
-    finally:
-        connection.close()
+
+
+def connected(folder: Path) -> contextlib.closing[sqlite3.Connection]:
+    """Return a context with a connection in autocommit mode, which closes it."""
+    return contextlib.closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None))
 
 
 def test_events_are_counted_when_recording_pauses(tmp_path: Path) -> None:
@@ -358,6 +370,34 @@ def test_closed_ledger_has_counted_its_events(tmp_path: Path, monkeypatch: pytes
         ledger.record(outcome("0", 30, 10))
         assert uncounted_events(tmp_path) == 40
     assert uncounted_events(tmp_path) == 0
+
+
+def test_many_orders_of_a_visitor_who_enters_an_activity_are_counted_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600.0)
+    monkeypatch.setattr(counting, "PIECE", 200)
+
+    def of_visitor(
+        key: str, kind: str, at: int, activity: str = "", order_id: str | None = None
+    ) -> LedgerEvent:
+        return event(key, kind, "ada", at, activity_id=activity, experience_id="0", order_id=order_id)
+
+    orders = [of_visitor(f"o{n}", "order", 100 + n, "", f"o{n}") for n in range(900)]
+    entries = [of_visitor("first", "impression", 1, "1"), of_visitor("second", "impression", 2, "2")]
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([entries[0], *orders])
+        sums_of(tmp_path)
+        ledger.record([entries[1]])
+        with connected(tmp_path) as connection:
+            found = []
+            while uncounted(connection):
+                counting.commit_chunk(connection)
+                found += connection.execute(
+                    "SELECT count(*) FROM purchase WHERE activity_id = '2'"
+                ).fetchone()
+        assert found == [0, 200, 400, 600, 800, 900, 900]
+        assert sums_of(tmp_path) == aggregate_plainly([*orders, *entries])
 
 
 def test_report_counts_what_killed_processes_left(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ visitor again. The steps:
   cohort is the visitors of one experience whose first impression is on one UTC day, and not older
   than the activity's current shares (`entered`) or older; `segment_sum` divides a cohort by each
   fact of the first impression.
+- Orders of a visitor who enters an activity later count for it, too. The transaction that counts
+  the impression counts a few of them; of the visitors in `entering` they are counted in pieces.
 
 Rows that are no events are not counted. No statement fails on a value that another program has
 written: amounts that cannot be added exactly count as unusable.
@@ -44,6 +46,12 @@ T = TypeVar("T")
 CHUNK: Final = 1_000
 """Events that one transaction counts while others may wait to record; it takes some 10 ms."""
 
+EARLIER: Final = 100
+"""Earlier orders of a visitor up to which an impression counts them in its own transaction."""
+
+PIECE: Final = 2_000
+"""Earlier orders of a visitor that one transaction counts; it takes some 25 ms."""
+
 _COUNTED: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total, facts"
 _PURCHASE: Final = "activity_id, order_key, at_ms, event_id, visitor, is_bound, units, micros, unusable"
 _MONEY: Final = ("units", "micros", "unusable")
@@ -54,6 +62,7 @@ _CONTRIBUTION: Final = (
 _TEMPORARY: Final = (
     f"CREATE TEMP TABLE IF NOT EXISTS counting ({_COUNTED})",
     "CREATE TEMP TABLE IF NOT EXISTS affected (visitor PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TEMP TABLE IF NOT EXISTS entry (visitor, activity_id)",
     f"""
     CREATE TEMP TABLE IF NOT EXISTS contribution (
         sign INTEGER, visitor, activity_id, {_CONTRIBUTION}, PRIMARY KEY (visitor, activity_id, sign)
@@ -63,7 +72,7 @@ _TEMPORARY: Final = (
     f"CREATE TEMP TABLE IF NOT EXISTS moved (sign INTEGER, {_PURCHASE})",
 )
 _EMPTY: Final = tuple(
-    f"DELETE FROM temp.{name}" for name in ("counting", "affected", "contribution", "made", "moved")
+    f"DELETE FROM temp.{name}" for name in ("counting", "affected", "entry", "contribution", "made", "moved")
 )
 
 
@@ -168,15 +177,27 @@ _COUNT: Final = (
         "temp.counting AS one CROSS JOIN participation AS own ON own.visitor = one.visitor",
         "kind = 'order' AND one.activity_id = '' AND own.experience_id IS NOT NULL",
     ),
-    # Earlier orders of visitors who enter an activity now.
+    # Earlier orders of visitors who enter an activity now. With many, they are counted later.
+    f"""
+    INSERT INTO temp.entry SELECT own.visitor, own.activity_id
+    FROM temp.affected CROSS JOIN participation AS own ON own.visitor = affected.visitor
+    WHERE own.experience_id IS NOT NULL AND NOT EXISTS (SELECT 1 {_HAS_PAIR} AND old.experience_id IS NOT NULL)
+        AND EXISTS (SELECT 1 FROM event AS one WHERE one.visitor = own.visitor AND one.kind = 'order')
+    """,
+    """
+    INSERT OR IGNORE INTO entering SELECT own.visitor, own.activity_id, 0 FROM temp.entry AS own WHERE EXISTS (
+        SELECT 1 FROM event AS one WHERE one.visitor = own.visitor AND one.kind = 'order' LIMIT 1 OFFSET :earlier
+    )
+    """,
+    "DELETE FROM temp.entry WHERE (visitor, activity_id) IN (SELECT visitor, activity_id FROM entering)",
     _purchases(
         "own.activity_id",
         0,
-        "temp.affected CROSS JOIN participation AS own ON own.visitor = affected.visitor "
-        "CROSS JOIN event AS one ON one.visitor = own.visitor AND one.kind = 'order'",
-        f"own.experience_id IS NOT NULL AND NOT EXISTS (SELECT 1 {_HAS_PAIR} AND old.experience_id IS NOT NULL) "
-        f"AND one.activity_id = '' AND {is_event('one.')}",
+        "temp.entry AS own CROSS JOIN event AS one ON one.visitor = own.visitor AND one.kind = 'order'",
+        f"one.activity_id = '' AND {is_event('one.')}",
     ),
+)
+_COUNT_MADE: Final = (
     """
     DELETE FROM temp.made WHERE EXISTS (
         SELECT 1 FROM purchase AS old WHERE old.activity_id = made.activity_id AND old.order_key = made.order_key
@@ -205,6 +226,19 @@ _COUNT: Final = (
         last_order_ms = excluded.last_order_ms, {_plus("bound_orders", "orders", *_MONEY)}
     """,
     _contributions(1, "temp.affected"),
+)
+_PIECE: Final = """
+    SELECT max(seq), count(*) FROM (
+        SELECT seq FROM event WHERE visitor = ? AND kind = 'order' AND seq > ? AND seq <= (SELECT seq FROM counted)
+        ORDER BY seq LIMIT ?
+    )
+"""
+_PIECE_PURCHASES: Final = _purchases(
+    ":activity",
+    0,
+    "event AS one",
+    "one.visitor = :visitor AND kind = 'order' AND one.activity_id = '' AND seq > :start AND seq <= :end "
+    f"AND {is_event('one.')}",
 )
 _CHANGES: Final = "sum(sign) AS visitors, sum(sign * converted) AS conversions, " + ", ".join(
     f"CAST(total(sign * {name}) AS INTEGER) AS {name}" for name in ("orders", *_MONEY)
@@ -246,11 +280,12 @@ def uncounted(connection: sqlite3.Connection) -> int:
     """Return the number of events that are not in the sums, about. Raises `sqlite3.Error`."""
     (last,) = connection.execute(_LAST_SEQ).fetchone()
     (counted,) = connection.execute(_COUNTED_SEQ).fetchone()
-    return max(0, int(last - counted))
+    (entering,) = connection.execute("SELECT count(*) FROM entering").fetchone()
+    return max(0, int(last - counted)) + int(entering)
 
 
 def count_chunk(connection: sqlite3.Connection, most: int = CHUNK) -> int:
-    """Count the events that come next; return their number.
+    """Count the events that come next, or earlier orders; return their number, 0 if none is left.
 
     Args:
         connection: A connection in a transaction that can write.
@@ -259,19 +294,21 @@ def count_chunk(connection: sqlite3.Connection, most: int = CHUNK) -> int:
     Raises:
         sqlite3.Error: A statement failed; the transaction has to be rolled back.
     """
+    if pieces := _count_piece(connection):
+        return pieces
     (counted,) = connection.execute(_COUNTED_SEQ).fetchone()
     end, number = connection.execute(_NEXT, (counted, most)).fetchone()
     if not number:
         return 0
     _start(connection)
     connection.execute(_counting("seq > ? AND seq <= ?"), (counted, end))
-    _run(connection, (_IMPRESSIONS, *_AFFECT, *_COUNT, *_ADD_TO_SUMS))
+    _run(connection, (_IMPRESSIONS, *_AFFECT, *_COUNT, *_COUNT_MADE, *_ADD_TO_SUMS))
     connection.execute("UPDATE counted SET seq = ?", (end,))
     return int(number)
 
 
 def commit_chunk(connection: sqlite3.Connection, most: int = CHUNK) -> int:
-    """Count the events that come next in a transaction of its own; return their number.
+    """Count events as `count_chunk` does, in a transaction of its own; return their number.
 
     The transaction does not wait for the disk: a machine that crashes leaves the events uncounted.
 
@@ -312,7 +349,8 @@ def recount_visitors(
         connection.execute(f"DELETE FROM {table} WHERE visitor IN (SELECT visitor FROM temp.affected)")
     result = change()
     connection.execute(_counting("visitor IN (SELECT visitor FROM temp.affected)"))
-    _run(connection, (*_COUNT, *_ADD_TO_SUMS))
+    _run(connection, (*_COUNT, *_COUNT_MADE, *_ADD_TO_SUMS))
+    connection.execute("DELETE FROM entering WHERE visitor IN (SELECT visitor FROM temp.affected)")
     return result
 
 
@@ -326,7 +364,30 @@ def recount_orders(connection: sqlite3.Connection, order_id: str, after: int, en
     connection.execute(
         _counting("kind = 'order' AND order_id = ? AND seq > ? AND seq <= ?"), (order_id, after, end)
     )
-    _run(connection, (*_AFFECT, *_COUNT, *_ADD_TO_SUMS))
+    _run(connection, (*_AFFECT, *_COUNT, *_COUNT_MADE, *_ADD_TO_SUMS))
+
+
+def _count_piece(connection: sqlite3.Connection) -> int:
+    """Count orders that a visitor made before entering an activity; return their number."""
+    while found := connection.execute("SELECT * FROM entering LIMIT 1").fetchone():
+        visitor, activity_id, start = found
+        end, number = connection.execute(_PIECE, (visitor, start, PIECE)).fetchone()
+        if number:
+            _start(connection)
+            connection.execute("INSERT INTO temp.affected VALUES (?)", (visitor,))
+            connection.execute(_CONTRIBUTIONS_BEFORE)
+            values = {"activity": activity_id, "visitor": visitor, "start": start, "end": end}
+            connection.execute(_PIECE_PURCHASES, values)
+            _run(connection, (*_COUNT_MADE, *_ADD_TO_SUMS))
+            connection.execute(
+                "UPDATE entering SET done_seq = ? WHERE visitor = ? AND activity_id = ?",
+                (end, visitor, activity_id),
+            )
+            return int(number)
+        connection.execute(
+            "DELETE FROM entering WHERE visitor = ? AND activity_id = ?", (visitor, activity_id)
+        )
+    return 0
 
 
 def _start(connection: sqlite3.Connection) -> None:
@@ -336,4 +397,4 @@ def _start(connection: sqlite3.Connection) -> None:
 
 def _run(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
     for statement in statements:
-        connection.execute(statement)
+        connection.execute(statement, {"earlier": EARLIER})

@@ -372,7 +372,7 @@ def _count_events(connection: sqlite3.Connection, progress: Progress) -> None:
     progress(done, total)
     while counted := count_chunk(connection, _UPGRADE_ROWS):
         done += counted
-        progress(done, total)
+        progress(min(done, total), total)
     now_ms = int(time.time() * 1000)
     connection.execute("UPDATE event SET recorded_ms = ? WHERE timestamp_ms > ?", (now_ms, now_ms))
     connection.execute(f"PRAGMA cache_size = {size}")

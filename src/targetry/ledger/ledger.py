@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from targetry._runtime.logger import Log
-from targetry.ledger.counting import commit_chunk
+from targetry.ledger.counting import commit_chunk, uncounted
 from targetry.ledger.database import BUSY_S, LedgerFile, Progress, Sync, Warn, no_progress
 from targetry.ledger.errors import LOCKED, LedgerError, ledger_error, translate_errors
 from targetry.ledger.event import ActivityDescription, LedgerEvent
@@ -140,14 +140,14 @@ class _Database:
             return False
         try:
             with self._lock.hold_in_background(), translate_errors(self._file.path):
-                counted = commit_chunk(connection, most)
+                commit_chunk(connection, most)
+                return uncounted(connection) > 0
         except LedgerError as error:
             if error.reason != LOCKED:  # otherwise another process writes, and counts
                 Log().warning(
                     "the sums of the ledger are not up to date: %s; the next write repeats it", error
                 )
             return False
-        return counted == most
 
     def close(self) -> None:
         """Close the file."""

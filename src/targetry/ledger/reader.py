@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from targetry._runtime.logger import Log
-from targetry.ledger.counting import CHUNK, commit_chunk, uncounted
+from targetry.ledger.counting import commit_chunk, uncounted
 from targetry.ledger.database import (
     BUSY_S,
     FILE_NAME,
@@ -249,7 +249,7 @@ def _count(folder: Path, waiting: int, progress: Progress) -> sqlite3.Connection
             while True:
                 with lock.hold_in_background():
                     counted = commit_chunk(connection)
-                    if counted < CHUNK:
+                    if not uncounted(connection):
                         return open_for_reading(folder, BUSY_S)
                 done += counted
                 progress(min(done, waiting), waiting)

@@ -259,6 +259,12 @@ ADD_COUNTED: Final = (
         PRIMARY KEY ({_SEGMENT_KEY})
     ) WITHOUT ROWID
     """,
+    # Visitors who entered an activity, of whose earlier orders some are not counted yet.
+    """
+    CREATE TABLE entering (
+        visitor TEXT NOT NULL, activity_id TEXT NOT NULL, done_seq INTEGER NOT NULL, PRIMARY KEY (visitor, activity_id)
+    ) WITHOUT ROWID
+    """,
     "CREATE INDEX segment_of_activity ON segment_sum (activity_id)",
     _recount_segments("INSERT"),
     _recount_segments("UPDATE OF shares_since_ms"),
