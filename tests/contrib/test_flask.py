@@ -357,6 +357,24 @@ def test_stream_with_context_has_the_target(client: TargetClient, reports: Repor
     assert (reports.mboxes, client.stats().web_faults) == (["hero"], {})
 
 
+def test_stream_keeps_its_target_when_other_requests_come_in_between(client: TargetClient) -> None:
+    def view() -> Response:
+        target.remember()
+
+        def parts() -> Iterator[str]:
+            yield str(target.tnt_id)
+            yield f" {target.tnt_id}"
+
+        return Response(stream_with_context(parts()))
+
+    app = shop(view, client=client)
+    app.add_url_rule("/other", "other", lambda: str(target.tnt_id))
+    browser = app.test_client(use_cookies=False)
+    stream, other = browser.get("/"), browser.get("/other")
+    first, second = stream.text.split()
+    assert first == second != other.text
+
+
 # Other code of an application
 
 

@@ -232,7 +232,8 @@ class _Serving:
                 return None
             visits = self._source.visits or self._source.open()
             found = visiting.start(Visit(visits, WsgiRequest(original.environ, original)))
-        setattr(_globals_now(), self._key, found)
+        # Requests that the test client makes while a stream is read share one `g`.
+        setattr(_globals_now(), f"{self._key}.{id(visiting)}", found)
         return found
 
     def _enter_openfeature(self) -> None:
