@@ -230,7 +230,7 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
 
 
 def get_offers_us(seconds: float) -> float:
-    """Return the time of the same offer by `get_offers`, which tells how fast the machine is."""
+    """Return the time of the same offer by `get_offers`, a measure of the machine."""
     client = TargetClient.create(**OPTIONS)
     offers = DeliveryRequest(
         id=VisitorId(tnt_id="p1.35_0"),
