@@ -31,7 +31,6 @@ from targetry.report.simulation.groups import (
 )
 
 ALPHA: Final = 0.05
-RUNS: Final = 2_000
 _LIFT: Final = 0.2
 _MARGIN: Final = 0.02
 _RATE: Final = 0.05
