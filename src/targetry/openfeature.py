@@ -36,7 +36,7 @@ from targetry.flags.evaluation import FlagEvaluation
 from targetry.flags.flow import drive, drive_async
 from targetry.flags.settings import Impressions, flag_settings
 from targetry.flags.value import FlagType
-from targetry.models.scalars import type_name
+from targetry.models.scalars import shown, type_name
 
 T = TypeVar("T")
 
@@ -340,7 +340,9 @@ class TargetProvider(AbstractProvider):
                 {} if details is None else details.attributes,
             )
         except Exception as error:
-            client._runtime.log.warning(f"The tracking event {tracking_event_name!r} is dropped: {error}")
+            evaluator.log.warning(
+                "tracking", "The tracking event %s is dropped: %s", shown(tracking_event_name), error
+            )
             sent = False
         if not sent:
             self._dropped += 1

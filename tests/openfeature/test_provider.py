@@ -390,6 +390,7 @@ def test_tracking_event_is_a_notification(
         (SOMEONE, TrackingEventDetails(-1.0)),
         (SOMEONE, TrackingEventDetails(attributes={"purchasedProductIds": 5})),
         (SOMEONE, TrackingEventDetails(attributes={"orderTotal": 5})),
+        (SOMEONE, TrackingEventDetails(attributes={"flagKey": 5})),
     ],
 )
 def test_tracking_event_that_cannot_be_sent_is_counted(
@@ -402,6 +403,16 @@ def test_tracking_event_that_cannot_be_sent_is_counted(
     provider.track("buy", SOMEONE)
     assert provider.stats().tracking_dropped == 2
     assert target.bodies == []
+
+
+def test_tracking_events_without_a_name_are_logged_once_a_minute(
+    started: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = started()
+    for _ in range(3):
+        provider.track("", SOMEONE)
+    assert provider.stats().tracking_dropped == 3
+    assert caplog.messages == ["The tracking event '' is dropped: name: must be the name of an mbox, not ''"]
 
 
 def test_tracking_uses_the_merged_context_of_the_sdk(target: Target) -> None:

@@ -50,7 +50,7 @@ _LONGEST_ID: Final = 128
 _LONGEST_URL: Final = 4096
 _REFUSED: Final = frozenset({"orderId", "orderTotal", "productPurchasedIds"})
 _NOT_NESTED: Final = frozenset({str, bool, int, float})
-_CHECKED: Final = ReadMode(constraints=True)
+_CHECKED: Final = ReadMode(constraints=True, either_name=True)
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -184,6 +184,8 @@ def _add(subject: FlagSubject, name: str, value: Any) -> None:
         raise OptionError(
             f"context[{shown(name)}]", f"must have a name of 1 to {MAX_PARAMETER_NAME} characters"
         )
+    if not short.isascii():
+        _check_encodable(f"context[{shown(name)}]", short)
     into[short] = _text_of(name, value)
     if len(into) > MAX_PARAMETERS:
         kind = "parameters" if into is subject.parameters else "profile_parameters"
@@ -283,12 +285,16 @@ def _text(name: str, value: Any, longest: int) -> str:
 def _bounded(path: str, text: str, longest: int) -> str:
     if len(text) > longest:
         raise OptionError(path, f"must have at most {longest} characters, has {len(text)}")
+    if not text.isascii():
+        _check_encodable(path, text)
+    return text
+
+
+def _check_encodable(path: str, text: str) -> None:
     try:
-        if not text.isascii():
-            text.encode()
+        text.encode()
     except UnicodeEncodeError:
         raise OptionError(path, "holds a lone surrogate, which no request can carry") from None
-    return text
 
 
 def _model(model: type[T], value: object, path: str) -> T:

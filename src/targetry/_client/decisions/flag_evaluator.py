@@ -17,7 +17,12 @@ from msgspec.structs import replace
 from targetry._client.decisions.call_settings import CallSettings, checked_copy
 from targetry._client.decisions.evaluations import error_code
 from targetry._client.decisions.hook_runner import FlagOutcome, HookRunner
-from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorDecisions, merge_parameters
+from targetry._client.decisions.visitor_decisions import (
+    PreparedVisitor,
+    VisitorDecisions,
+    checked_name,
+    merge_parameters,
+)
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.envelope import TargetDeliveryResponse
@@ -116,7 +121,7 @@ class FlagEvaluator:
     ) -> None:
         self._decisions = decisions
         self._check_open = check_open
-        self._log = log
+        self.log = log
         self._hooks = hooks
         self._keys = settings.keys
         self._parse = settings.keys.parse
@@ -252,7 +257,7 @@ class FlagEvaluator:
 
         Args:
             enqueue: The client's `enqueue_notifications`.
-            name: The mbox that was visited.
+            name: The mbox that was visited, not empty.
             context: Context of the visitor.
             value: The total of an order.
             attributes: `orderId` and `purchasedProductIds` of the order; `flagKey` of the flag that
@@ -260,23 +265,25 @@ class FlagEvaluator:
 
         Raises:
             FlagError: `INVALID_CONTEXT` with the path of the wrong attribute.
-            OptionError: The API would reject the notification.
+            OptionError: The name is empty, or the API would reject the notification.
         """
         subject = self._subject(None, context)
         read = subject.read
         assert read is not None
         given = dict(attributes)
         flag_key = given.pop("flagKey", None)
+        if flag_key is not None and not isinstance(flag_key, str):
+            raise OptionError("flagKey", f"must be a str, not {type_name(flag_key)}")
         order = _order(given.pop("orderId", None), given.pop("purchasedProductIds", None), value)
         notification = Notification(
             id=new_id(),
             type=MetricType.DISPLAY,
             timestamp=int(time.time() * 1000),
-            mbox=NotificationMbox(name),
+            mbox=NotificationMbox(checked_name(name)),
             order=order,
             parameters=read_parameters(given) or None,
         )
-        if isinstance(flag_key, str) and (clicked := self._click_tokens(flag_key, subject)) is not None:
+        if flag_key is not None and (clicked := self._click_tokens(flag_key, subject)) is not None:
             notification.type, notification.mbox, notification.tokens = MetricType.CLICK, *clicked
         request = _request(read)
         request.notifications = [notification]
@@ -316,7 +323,7 @@ class FlagEvaluator:
             case ApiException():
                 message = f"the Delivery API failed: {error.reason or error.status}"
             case _:
-                self._log.error("flag", "A flag could not be evaluated: %s", type(error).__name__)
+                self.log.error("flag", "A flag could not be evaluated: %s", type(error).__name__)
                 return failed(key, FlagError("GENERAL", f"unexpected {type(error).__name__}"))
         return failed(key, FlagError(error_code(error), message))
 
