@@ -48,6 +48,13 @@ def files() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name.endswith((".py", *PAGES)) and name not in EXCLUDED))
 
 
+def passages(pattern: re.Pattern[str]) -> Iterator[Prose]:
+    """Yield the passages of the files whose text matches, since parsing all files takes seconds."""
+    for file in files():
+        if pattern.search((ROOT / file).read_text("utf-8")):
+            yield from prose(file)
+
+
 @lru_cache(maxsize=1)
 def tree(file: str) -> ast.Module:
     """Return the syntax tree of a Python file."""
@@ -67,7 +74,6 @@ def definitions(file: str) -> list[Documented]:
     return found
 
 
-@cache
 def prose(file: str) -> tuple[Prose, ...]:
     """Return the passages of a file; messages are the product's strings that contain a space."""
     text = (ROOT / file).read_text("utf-8")
