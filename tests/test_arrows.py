@@ -144,8 +144,10 @@ def test_no_module_imports_itself_through_others() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError
 
 
-# A folder is a room, and so is each module next to the package's own `__init__.py`.
+# A folder is a room, and so is each module next to the package's own `__init__.py`. A subject is a
+# room with the folders in it.
 MOST_FILES, MOST_ROOMS, MOST_FLOORS = 15, 49, 12
+MOST_SUBJECTS, MOST_FLOORS_OF_SUBJECTS = 30, 10
 # Folders with more files than that. The list must shrink.
 LARGE_FOLDERS: set[str] = set()
 
@@ -194,13 +196,32 @@ def reachable(start: str, drawn: dict[str, set[str]]) -> set[str]:
     return found
 
 
+def floors(drawn: dict[str, set[str]]) -> dict[str, int]:
+    """Return the floor of each room: one above the highest room that it imports."""
+    found: dict[str, int] = {}
+    for room in TopologicalSorter(drawn).static_order():
+        found[room] = 1 + max((found[other] for other in drawn[room]), default=0)
+    return found
+
+
+def folders(drawn: dict[str, set[str]]) -> list[str]:
+    return [room for room in drawn if (ROOT / room).is_dir()]
+
+
 def test_drawing_has_few_rooms_and_floors() -> None:
     drawn = drawing()
-    floors: dict[str, int] = {}
-    for room in TopologicalSorter(drawn).static_order():
-        floors[room] = 1 + max((floors[other] for other in drawn[room]), default=0)
-    assert len([room for room in drawn if (ROOT / room).is_dir()]) <= MOST_ROOMS
-    assert max(floors.values()) <= MOST_FLOORS, sorted(floors.items(), key=lambda one: one[1])
+    assert len(folders(drawn)) <= MOST_ROOMS
+    assert max(floors(drawn).values()) <= MOST_FLOORS, sorted(floors(drawn).items(), key=lambda one: one[1])
+
+
+def test_drawing_of_subjects_has_few_subjects_and_floors() -> None:
+    drawn: dict[str, set[str]] = {}
+    for room, others in drawing().items():
+        subject = room.partition("/")[0]
+        drawn.setdefault(subject, set()).update(other.partition("/")[0] for other in others)
+        drawn[subject].discard(subject)
+    assert len(folders(drawn)) <= MOST_SUBJECTS
+    assert max(floors(drawn).values()) <= MOST_FLOORS_OF_SUBJECTS
 
 
 PURE_ROOMS = ("activities", "delivery", "device", "flags", "models", "web")
