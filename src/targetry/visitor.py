@@ -17,7 +17,7 @@ from targetry._runtime import validators
 from targetry._runtime.ids import system_random
 from targetry.errors import OptionError
 from targetry.models import AuthenticatedState, CustomerId
-from targetry.models.constraint import ConstraintError
+from targetry.models.constraint import MAX_ID_LENGTH, ConstraintError
 from targetry.models.containers import read_mapping, read_sequence
 from targetry.models.field_names import values_by_field
 from targetry.models.reading import kind_of
@@ -29,7 +29,6 @@ CustomerIdsInput: TypeAlias = Mapping[str, Any] | Sequence[CustomerId | Mapping[
 
 _AMCV_FIELDS = frozenset({"MCMID", "MCAAMB", "MCAAMLH"})
 _LONGEST_COOKIE = 8 * 1024
-_LONGEST_ID = 128  # of an ECID and of a customer id
 _LONGEST_INTEGRATION_CODE = 50
 _MOST_CUSTOMER_IDS = 50
 
@@ -286,7 +285,7 @@ def _is_digest(token: str, *, odd: bool) -> bool:
 def _is_present(name: str, text: str) -> bool:
     if not text or text == "NONE":
         return False
-    return name != "MCMID" or (text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID)
+    return name != "MCMID" or (text.isascii() and text.isdigit() and len(text) <= MAX_ID_LENGTH)
 
 
 def _from_entry(code: object, entry: object, path: str) -> CustomerId | None:
@@ -343,8 +342,8 @@ def _customer_id(
     text = validators.any_id(id_path, value)
     if not text:
         return None
-    if len(text) > _LONGEST_ID:
-        raise OptionError(id_path, f"must not be longer than {_LONGEST_ID} characters")
+    if len(text) > MAX_ID_LENGTH:
+        raise OptionError(id_path, f"must not be longer than {MAX_ID_LENGTH} characters")
     if len(code) > _LONGEST_INTEGRATION_CODE:
         raise OptionError(
             code_path, f"the integration code must not be longer than {_LONGEST_INTEGRATION_CODE} characters"

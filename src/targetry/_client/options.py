@@ -44,6 +44,7 @@ from targetry.messages import MESSAGES
 from targetry.models import DecisioningMethod
 from targetry.models.containers import read_mapping
 from targetry.models.scalars import plain_number, shown
+from targetry.notifications.notifier import DEFAULT_QUEUE_LIMIT
 
 _DEFAULT_TIMEOUT_MS: Final = 3000
 _DEFAULT_WAIT_READY_MS: Final = 10_000
@@ -85,7 +86,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     ca_bundle: Path | None = None
     trust_env: bool = True
     max_connections: int = MAX_CONNECTIONS
-    notification_queue_limit: int = 10_000
+    notification_queue_limit: int = DEFAULT_QUEUE_LIMIT
     notification_spool: Path | None = None
     send_notification_func: Callable[[dict[str, Any]], Any] | None = None
     hooks: tuple[Hook, ...] = ()
@@ -391,7 +392,7 @@ class ClientOptions(TypedDict, total=False):
     ]
     cdn_base_path: Annotated[
         str | None,
-        OptionInfo(validators.base_path, "host[/path]", "Another CDN, for artifact and geo lookups."),
+        OptionInfo(validators.base_path, "host[/path] or URL", "Another CDN, for artifact and geo lookups."),
     ]
     geo_database: Annotated[
         FilePath | None,

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from targetry.errors import OptionError, TargetryWarning
 from targetry.models.containers import TooManyEntriesError
+from targetry.models.field_names import LONGEST_COMPARED
 from targetry.models.scalars import plain_bool, plain_number, plain_text, shown, text_of_id
 
 Check = Callable[[str, Any], Any]
@@ -28,7 +29,6 @@ Copy = TypeVar("Copy")
 LONGEST_MS = 2**31 - 1
 
 _LONGEST_NUMBER = 20  # digits
-_LONGEST_NAME = 100  # of a name that is compared with known names
 
 _NOT_IN_A_HOST = frozenset(" /\\?#@%")
 _PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
@@ -65,7 +65,7 @@ def is_absent(value: object) -> bool:
 
 def suggestion(name: object, known: Iterable[str]) -> str:
     """Return `; did you mean '…'?` with the nearest known name, or an empty text."""
-    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+    if not isinstance(name, str) or len(name) > LONGEST_COMPARED:
         return ""
     matches = get_close_matches(name.lower(), known, n=1)
     return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -28,7 +28,13 @@ from targetry.models import (
     Product,
     VisitorId,
 )
-from targetry.models.constraint import MAX_PARAMETER_NAME, MAX_PARAMETER_VALUE, MAX_PARAMETERS
+from targetry.models.constraint import (
+    MAX_ID_LENGTH,
+    MAX_PARAMETER_NAME,
+    MAX_PARAMETER_VALUE,
+    MAX_PARAMETERS,
+    MAX_URL_LENGTH,
+)
 from targetry.models.reading import read
 from targetry.models.scalars import ReadMode, plain_scalar, shown, type_name
 from targetry.visitor import parse_customer_ids
@@ -46,8 +52,6 @@ TARGETING_KEY: Final = "targetingKey"
 
 IdField = Literal["third_party_id", "tnt_id", "marketing_cloud_visitor_id"]
 _CUSTOMER: Final = "customer:"
-_LONGEST_ID: Final = 128
-_LONGEST_URL: Final = 4096
 _REFUSED: Final = frozenset({"orderId", "orderTotal", "productPurchasedIds"})
 _NOT_NESTED: Final = frozenset({str, bool, int, float})
 _CHECKED: Final = ReadMode(constraints=True, either_name=True)
@@ -193,7 +197,7 @@ def _add(subject: FlagSubject, name: str, value: Any) -> None:
 
 
 def _add_targeting_key(subject: FlagSubject, key: str, options: TargetingKey) -> None:
-    key, ids = _text(TARGETING_KEY, key, _LONGEST_ID), subject.id
+    key, ids = _text(TARGETING_KEY, key, MAX_ID_LENGTH), subject.id
     if options.parameter is not None:
         _add(subject, f"mbox.{options.parameter}", key)
     if key == ids.marketing_cloud_visitor_id or (
@@ -306,7 +310,7 @@ def _model(model: type[T], value: object, path: str) -> T:
 
 
 def _session_id(subject: FlagSubject, name: str, value: Any) -> None:
-    text = _text(name, value, _LONGEST_ID)
+    text = _text(name, value, MAX_ID_LENGTH)
     fault = session_id_fault(text)
     if fault is not None:
         raise OptionError(f"context.{name}", fault)
@@ -321,11 +325,11 @@ def _address(subject: FlagSubject) -> Address:
 
 
 def _url(subject: FlagSubject, name: str, value: Any) -> None:
-    _address(subject).url = _text(name, value, _LONGEST_URL)
+    _address(subject).url = _text(name, value, MAX_URL_LENGTH)
 
 
 def _referring_url(subject: FlagSubject, name: str, value: Any) -> None:
-    _address(subject).referring_url = _text(name, value, _LONGEST_URL)
+    _address(subject).referring_url = _text(name, value, MAX_URL_LENGTH)
 
 
 def _ip(subject: FlagSubject, name: str, value: Any) -> None:
@@ -360,7 +364,7 @@ def _geo(subject: FlagSubject, name: str, value: Any) -> None:
 
 
 def _property(subject: FlagSubject, name: str, value: Any) -> None:
-    subject.property_token = _text(name, value, _LONGEST_ID)
+    subject.property_token = _text(name, value, MAX_ID_LENGTH)
 
 
 def _order(subject: FlagSubject, name: str, value: Any) -> None:
@@ -372,15 +376,15 @@ def _product(subject: FlagSubject, name: str, value: Any) -> None:
 
 
 def _third_party_id(subject: FlagSubject, name: str, value: Any) -> None:
-    subject.id.third_party_id = _text(name, value, _LONGEST_ID)
+    subject.id.third_party_id = _text(name, value, MAX_ID_LENGTH)
 
 
 def _tnt_id(subject: FlagSubject, name: str, value: Any) -> None:
-    subject.id.tnt_id = _text(name, value, _LONGEST_ID)
+    subject.id.tnt_id = _text(name, value, MAX_ID_LENGTH)
 
 
 def _marketing_cloud_visitor_id(subject: FlagSubject, name: str, value: Any) -> None:
-    subject.id.marketing_cloud_visitor_id = _text(name, value, _LONGEST_ID)
+    subject.id.marketing_cloud_visitor_id = _text(name, value, MAX_ID_LENGTH)
 
 
 def _read_apart(subject: FlagSubject, name: str, value: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
-from targetry.device.logic.javascript import UNDEFINED
+from targetry.device.logic.javascript import MAX_EXACT_INTEGER, UNDEFINED
 from targetry.flags.errors import FlagError
 from targetry.flags.key import FlagKey
 from targetry.models.scalars import shown
@@ -23,8 +23,6 @@ EXACT_TYPES: Final[dict[FlagType, type | None]] = {
     "object": None,
 }
 """The type of values that need no conversion."""
-
-_EXACT: Final = 2**53  # JavaScript represents integers exactly up to here
 
 
 def value_at(content: Any, key: FlagKey) -> Any:
@@ -71,7 +69,7 @@ def as_type(value: Any, wanted: FlagType) -> Any:
 def _integer(value: Any) -> Any:
     if type(value) is int:
         return value
-    if type(value) is float and value.is_integer() and abs(value) <= _EXACT:
+    if type(value) is float and value.is_integer() and abs(value) <= MAX_EXACT_INTEGER:
         return int(value)
     return UNDEFINED
 

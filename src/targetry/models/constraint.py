@@ -43,6 +43,7 @@ def root_of(model: type[Struct]) -> str:
 MAX_PARAMETERS: Final = 50  # of a location
 MAX_PARAMETER_NAME: Final = 128  # characters
 MAX_ID_LENGTH: Final = 128  # of a visitor
+MAX_URL_LENGTH: Final = 4096
 MAX_PARAMETER_VALUE: Final = 5000  # characters
 
 # JSON has no NaN and no infinity; a range is the one check of msgspec that refuses both.
@@ -54,7 +55,7 @@ Text50 = Annotated[str, Meta(max_length=50)]
 Text128 = Annotated[str, Meta(max_length=128)]
 Text250 = Annotated[str, Meta(max_length=250)]
 Text512 = Annotated[str, Meta(max_length=512)]
-Text4096 = Annotated[str, Meta(max_length=4096)]
+Text4096 = Annotated[str, Meta(max_length=MAX_URL_LENGTH)]
 
 if TYPE_CHECKING:
     # A checker would reject a variable of type `dict[str, str]` where values of more types are

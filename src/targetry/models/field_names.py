@@ -16,7 +16,7 @@ from msgspec import inspect as kinds
 from targetry.models.constraint import ConstraintError
 from targetry.models.scalars import plain_text, shown
 
-_LONGEST_NAME = 100  # of a name that is compared with the known ones
+LONGEST_COMPARED = 100  # characters of a name that is compared with known names
 
 
 class NameTree:
@@ -99,14 +99,14 @@ def _tree_in(kind: kinds.Type) -> NameTree | None:
 
 
 def _path_of(path: str, key: object, name: str | None) -> str:
-    if name is not None and name.isidentifier() and len(name) <= _LONGEST_NAME:
+    if name is not None and name.isidentifier() and len(name) <= LONGEST_COMPARED:
         return f"{path}.{name}"
     return f"{path}[{shown(key)}]"
 
 
 def _unknown_name(name: str | None, kind: kinds.StructType, known: dict[str, str]) -> str:
     reason = f"is not a field of {kind.cls.__name__}"
-    if name is None or len(name) > _LONGEST_NAME:
+    if name is None or len(name) > LONGEST_COMPARED:
         return reason
     by_lower_name = {one.lower(): one for one in known}
     nearest = get_close_matches(name.lower(), by_lower_name, n=1)

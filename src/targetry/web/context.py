@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from targetry.models import Address, Browser, ChannelType, ClientHints, Context
+from targetry.models.constraint import MAX_URL_LENGTH
 from targetry.web.request import WebRequest
 
 HIGH_ENTROPY_HINTS = (
@@ -14,7 +15,6 @@ HIGH_ENTROPY_HINTS = (
 )
 """Value of `Accept-CH`: the client hints that browsers send on request only."""
 
-_LONGEST_URL = 4096
 
 Headers = Mapping[str, Sequence[str]]
 
@@ -82,12 +82,12 @@ def _header(headers: Headers, name: str) -> str | None:
 
 def _clean(text: str) -> str:
     """Return a text that JSON can carry: a header can hold any bytes."""
-    text = text[:_LONGEST_URL].strip()
+    text = text[:MAX_URL_LENGTH].strip()
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _url(url: str | None) -> str | None:
     """Return a URL that the Delivery API takes: one that is too long loses its query."""
-    if url is not None and len(url) > _LONGEST_URL:
+    if url is not None and len(url) > MAX_URL_LENGTH:
         url = url.partition("?")[0]
     return _clean(url) or None if url else None

@@ -17,10 +17,16 @@ from targetry.batch.engine.columns import DEGREES, IDS, PAGE
 from targetry.batch.engine.distinct import plain_texts
 from targetry.batch.engine.requests import RowRequests
 from targetry.batch.engine.rows import Rows
-from targetry.models.constraint import MAX_PARAMETER_VALUE, MAX_PARAMETERS, ConstraintError
+from targetry.models.constraint import (
+    MAX_ID_LENGTH,
+    MAX_PARAMETER_VALUE,
+    MAX_PARAMETERS,
+    MAX_URL_LENGTH,
+    ConstraintError,
+)
 from targetry.models.snapshot import snapshot
 
-_LONGEST: Final = {**dict.fromkeys(IDS, 128), **dict.fromkeys(PAGE, 4096), "city": 50}
+_LONGEST: Final = {**dict.fromkeys(IDS, MAX_ID_LENGTH), **dict.fromkeys(PAGE, MAX_URL_LENGTH), "city": 50}
 _LARGEST: Final = 2**63 - 1
 _NO_TIME: Final = "time: must not be null, unless all rows are decided at one time"
 

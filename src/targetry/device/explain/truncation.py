@@ -10,11 +10,10 @@ import math
 from typing import Any, Final
 
 from targetry.device.explain.budget import ExplainBudget
-from targetry.device.logic.javascript import UNDEFINED, to_number, well_formed
+from targetry.device.logic.javascript import MAX_EXACT_INTEGER, UNDEFINED, to_number, well_formed
 
 _MAX_TEXT: Final = 1_000  # characters
 _MAX_DEPTH: Final = 10
-_EXACT: Final = 2**53
 
 
 def truncate(value: Any, budget: ExplainBudget) -> Any:
@@ -74,7 +73,7 @@ def _text(text: str, budget: ExplainBudget) -> str:
 
 
 def _number(value: float) -> float | None:
-    if -_EXACT <= value <= _EXACT:
+    if -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER:
         return int(value) if value == int(value) else value
     number = to_number(value)
     return number if math.isfinite(number) else None

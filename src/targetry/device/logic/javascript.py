@@ -33,7 +33,7 @@ _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _RADIX = {"0x": 16, "0X": 16, "0o": 8, "0O": 8, "0b": 2, "0B": 2}
 _INFINITIES = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
 _NUMBER_TYPES = (int, float)
-_EXACT = 2**53
+MAX_EXACT_INTEGER: Final = 2**53
 _MAX_ITEMS = 10_000  # of a list that is converted to text
 
 
@@ -141,7 +141,7 @@ def _text_of_list(items: list[Any], left: list[int]) -> str:
 
 
 def _text_of_number(value: float) -> str:
-    if type(value) is int and -_EXACT <= value <= _EXACT:
+    if type(value) is int and -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER:
         return str(value)
     number = to_number(value)
     if number != number:
@@ -291,4 +291,4 @@ def to_integer(value: Any) -> int:
     number = to_number(value)
     if number != number:
         return 0
-    return int(max(-_EXACT, min(_EXACT, number)))
+    return int(max(-MAX_EXACT_INTEGER, min(MAX_EXACT_INTEGER, number)))
