@@ -429,6 +429,8 @@ LOCAL = (
     "192.168.1.1",
     "127.0.0.1",
     "169.254.1.1",
+    "100.64.0.1",
+    "0.0.0.0",
     "::1",
     "fe80::1%eth0",
     "fd00::1",
@@ -444,6 +446,8 @@ def test_local_address_is_never_sent_anywhere(twin: Make) -> None:
     assert lookup.stats.requests == 0
 
 
-@pytest.mark.parametrize("address", ["172.32.0.1", "8.8.8.8", "2001:4860::8", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize(
+    "address", ["172.32.0.1", "100.128.0.1", "8.8.8.8", "2001:4860::8", "::ffff:8.8.8.8"]
+)
 def test_address_next_to_the_local_ones_is_looked_up(twin: Make, address: str) -> None:
     assert twin(ROME).city(address) == "ROME"

@@ -22,6 +22,7 @@ CASES = {
     "private": ("192.168.1.5", [], None, None),
     "loopback": ("127.0.0.1", [], None, None),
     "link-local": ("fe80::1", [], None, None),
+    "shared": ("100.64.0.1", [], None, None),
     "mapped private": ("::ffff:10.0.0.1", [], None, None),
     "forged without proxies": ("203.0.113.7", ["1.2.3.4"], None, "203.0.113.7"),
     "forged from outside": ("203.0.113.7", ["1.2.3.4"], PROXIES, "203.0.113.7"),

@@ -182,7 +182,7 @@ class GeoLookup(BaseGeoLookup[Transport]):
     def find(self, ip: str, within_s: float | None = None) -> GeoLocation | None:
         """Return the location of an address, None without location or response in time.
 
-        A private, loopback or link-local address has no location, and is never sent anywhere.
+        A private, shared, loopback or link-local address has no location, and is never sent.
         """
         if is_local_address(ip):
             return None

@@ -21,6 +21,8 @@ _LOCAL_NETWORKS = tuple(
         "192.168.0.0/16",
         "127.0.0.0/8",
         "169.254.0.0/16",
+        "100.64.0.0/10",  # shared by the customers of a provider
+        "0.0.0.0/8",
         "fc00::/7",
         "::1/128",
         "fe80::/10",
@@ -40,7 +42,7 @@ def is_ip_address(text: str) -> bool:
 
 
 def is_local_address(address: str) -> bool:
-    """Return whether a text is a private, loopback or link-local IP address.
+    """Return whether a text is an IP address without a place, such as a private or a loopback one.
 
     Args:
         address: Without spaces and zone.
