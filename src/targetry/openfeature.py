@@ -10,6 +10,7 @@ import msgspec
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry._runtime.sync_primitives import OneShotEvent
+from targetry._runtime.validators import LONGEST_MS
 
 with importing_extra("openfeature"):
     from openfeature.evaluation_context import EvaluationContext
@@ -42,6 +43,7 @@ T = TypeVar("T")
 
 NAME: Final = "Adobe Target (Targetry)"
 _CLOSE_TIMEOUT_S: Final = 2.0
+_LONGEST_WAIT_S: Final = LONGEST_MS // 1000
 
 
 __all__ = ["ProviderStats", "TargetProvider"]
@@ -99,9 +101,9 @@ class TargetProvider(AbstractProvider):
         if (
             not isinstance(ready_timeout, int | float)
             or isinstance(ready_timeout, bool)
-            or not ready_timeout >= 0
+            or not 0 <= ready_timeout <= _LONGEST_WAIT_S
         ):
-            raise OptionError("ready_timeout", "must be a number of seconds")
+            raise OptionError("ready_timeout", f"must be a number of seconds, at most {_LONGEST_WAIT_S:,}")
         self._given = target if isinstance(target, TargetClient | AsyncTargetClient) else None
         self._options: Mapping[str, Any] = target if isinstance(target, Mapping) else client_options
         self._settings = flag_settings(

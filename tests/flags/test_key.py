@@ -62,7 +62,7 @@ def test_alias_is_resolved_before_a_key_is_parsed() -> None:
     assert keys.parse("a:b") == FlagKey("c")
 
 
-@each_case("flags", [[], "a", {"a": ":"}, {"a": 1}, {1: "a"}])
+@each_case("flags", [[], "a", {"a": ":"}, {"a": 1}, {1: "a"}, {"": "a"}])
 def test_alias_with_invalid_key_raises_with_its_path(flags: Any) -> None:
     with pytest.raises(OptionError, match="flags"):
         FlagKeys(flags=flags)

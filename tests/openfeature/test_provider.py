@@ -105,6 +105,7 @@ def test_it_is_a_feature_provider_with_a_name() -> None:
         ((), {"client": "acme", "impression_window": 0}),
         ((), {"client": "acme", "ready_timeout": -1}),
         ((), {"client": "acme", "ready_timeout": "5"}),
+        ((), {"client": "acme", "ready_timeout": float("inf")}),
     ],
 )
 def test_wrong_option_raises_in_the_constructor(arguments: Any, keywords: dict[str, Any]) -> None:

@@ -53,8 +53,8 @@ def checked_aliases(value: object, separator: str) -> dict[str, FlagKey]:
     aliases = {}
     for name, key in value.items():
         path = f"flags[{shown(name)}]"
-        if not isinstance(name, str) or not isinstance(key, str):
-            raise OptionError(path, "must be a flag key under a name, both texts")
+        if not isinstance(name, str) or not name or not isinstance(key, str):
+            raise OptionError(path, "must be a flag key under a name, both texts, the name not empty")
         try:
             aliases[name] = parse_key(key, separator)
         except FlagError as error:
