@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from targetry.batch.arrow_types import plain_schema, values_without_views, without_views
 from targetry.batch.artifact import ArtifactInput, compiled
+from targetry.batch.engine.arrays import keep_freed_memory
 from targetry.batch.engine.checks import row_errors
 from targetry.batch.engine.columns import (
     CLIENT,
@@ -159,6 +160,7 @@ class Decider:
             exact=exact,
         )
         self.writer = OutputWriter(self._engine, outputs, is_prefetch)
+        keep_freed_memory()
         self._layouts: dict[Any, TableLayout] = {}
         self._rows = self._rows_with_error = 0
         self.missing: list[str] = []

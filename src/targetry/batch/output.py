@@ -116,6 +116,7 @@ class OutputWriter:
         counts = [len(one.location.rules) for one in engine.requested]
         self.bases = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         self._known: dict[str, tuple[Array, Any]] = {}
+        self._shared: tuple[Array, Array] | None = None
 
     # ── which rules ───
 
@@ -160,16 +161,29 @@ class OutputWriter:
         if len(entries) == 1:
             return entries[0]
         if not any(one.takes_all for one in self._engine.requested):
-            rules, reasons = (
-                np.stack(parts, axis=1).ravel()
-                for parts in ([one.rules for one in entries], [one.reasons for one in entries])
-            )
-            rows, count = entries[0].rows, len(entries)
-            locations = np.tile(np.arange(count, dtype=np.int32), len(rows))
-            return Entries(np.repeat(rows, count), locations, rules, reasons)
+            rules = np.stack([one.rules for one in entries], axis=1, dtype=np.intp).ravel()
+            reasons = np.stack([one.reasons for one in entries], axis=1).ravel()
+            return Entries(*self._each_location(len(entries[0].rows)), rules, reasons)
         rows, locations, rules, reasons = (np.concatenate(parts) for parts in zip(*entries, strict=True))
         order = np.argsort(rows, kind="stable")
         return Entries(rows[order], locations[order], rules[order], reasons[order])
+
+    def _each_location(self, count: int) -> tuple[Array, Array]:
+        """Return rows and locations of a row of output for each location of each row.
+
+        Batches of one size have the same, so they share the arrays of the last.
+        """
+        shared = self._shared
+        if shared is None or len(shared[0]) != count * len(self._engine.requested):
+            locations = len(self._engine.requested)
+            shared = (
+                np.repeat(np.arange(count), locations),
+                np.tile(np.arange(locations, dtype=np.int32), count),
+            )
+            for one in shared:
+                one.setflags(write=False)
+            self._shared = shared
+        return shared
 
     # ── columns ───
 
@@ -199,7 +213,7 @@ class OutputWriter:
         if name in ("event_tokens", "response_tokens"):
             chosen = codes[entries.rules]
             return values.take(pa.array(chosen, mask=chosen < 0))
-        return _dictionary(codes.take(entries.rules), values)
+        return _dictionary(codes[entries.rules], values)
 
     def location_column(self, entries: Entries) -> Any:
         """Return the names of the locations; null for a row of all views without a match."""

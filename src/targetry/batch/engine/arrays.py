@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+_PIECE: Final = 65_536  # bytes that are searched at once
+_FREED: Final = 16 << 20  # bytes; glibc keeps up to twice the size of what was freed
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what one batch frees for the next.
+
+    It gives the kernel back what exceeds twice the largest array that was freed. Arrays of a batch
+    are smaller than that together, so without a larger one their pages are mapped anew each time.
+    """
+    np.empty(_FREED, np.uint8)
 
 
 def offsets_of(texts: Any) -> Array:
@@ -26,8 +38,18 @@ def bytes_of(texts: Any) -> Array:
 
 def has_byte(texts: Any, byte: int) -> bool:
     """Return whether a byte below 128 is in a text of an array of `pa.string()` without nulls."""
+    data = _bytes_of_texts(texts)
+    return any((data[begin : begin + _PIECE] == byte).any() for begin in range(0, len(data), _PIECE))
+
+
+def is_ascii(texts: Any) -> bool:
+    """Return whether all texts of an array of `pa.string()` are ASCII."""
+    return bool(_bytes_of_texts(texts).max(initial=0) < 128)
+
+
+def _bytes_of_texts(texts: Any) -> Array:
     offsets = offsets_of(texts)
-    return bool((bytes_of(texts)[offsets[0] : offsets[-1]] == byte).any())
+    return bytes_of(texts)[offsets[0] : offsets[-1]]
 
 
 def indices(codes: Array) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from targetry.batch.engine.arrays import Array, bytes_of, offsets_of
+from targetry.batch.engine.arrays import Array, bytes_of, is_ascii, offsets_of
 from targetry.device.logic.allocation import bucket
 from targetry.device.logic.murmur3 import MASK, mixed
 
@@ -105,17 +105,18 @@ class VisitorBuckets:
     def _grouped(self) -> Iterable[_Group]:
         offsets, data = offsets_of(self._visitors), bytes_of(self._visitors)
         lengths = np.diff(offsets)
-        everyone = np.arange(len(lengths))
-        if not data[offsets[0] : offsets[-1]].size or data[offsets[0] : offsets[-1]].max() < 128:
-            ascii_rows = everyone
+        if is_ascii(self._visitors):
+            if len(lengths) and lengths.min() == lengths.max():
+                yield _Group(data, offsets[:-1], int(lengths[0]), None)
+                return
+            ascii_rows = np.arange(len(lengths))
         else:
-            is_ascii = pc.string_is_ascii(self._visitors).to_numpy(zero_copy_only=False)
-            ascii_rows, self._others = np.flatnonzero(is_ascii), np.flatnonzero(~is_ascii)
+            own_ascii = pc.string_is_ascii(self._visitors).to_numpy(zero_copy_only=False)
+            ascii_rows, self._others = np.flatnonzero(own_ascii), np.flatnonzero(~own_ascii)
         own = lengths[ascii_rows]
         for length in np.flatnonzero(np.bincount(own)) if len(own) else ():
             rows = ascii_rows[own == length]
-            starts = offsets[:-1][rows]
-            yield _Group(data, starts, int(length), None if len(rows) == len(lengths) else rows)
+            yield _Group(data, offsets[:-1][rows], int(length), rows)
 
     def _add_others(self, activity: str, buckets: Array) -> None:
         if self._others is not None:

@@ -10,8 +10,7 @@ import pyarrow.compute as pc
 
 from targetry.batch.engine.arrays import Array, filled_codes
 
-_SAMPLE: Final = 8192
-_SMALL_SAMPLE: Final = 1024  # so few rows are not worth a choice
+_SAMPLES: Final = (1024, 8192)  # rows; fewer than the first are not worth a choice
 LARGEST: Final = 2**53  # up to which integers and doubles compare alike
 
 
@@ -104,10 +103,10 @@ def is_mostly_distinct(column: Any) -> bool:
     """
     if pa.types.is_dictionary(column.type) or pa.types.is_null(column.type):
         return False
-    sample = plain_texts(column.slice(0, _SAMPLE))
-    if len(sample) < _SMALL_SAMPLE:
+    if len(column) < _SAMPLES[0]:
         return False
-    return bool(pc.count_distinct(sample, mode="all").as_py() > len(sample) // 4)
+    samples = (plain_texts(column.slice(0, size)) for size in _SAMPLES)
+    return all(pc.count_distinct(sample, mode="all").as_py() > len(sample) // 4 for sample in samples)
 
 
 def interval_codes(numbers: Array, valid: Array | None, bounds: tuple[float, ...]) -> Distinct:

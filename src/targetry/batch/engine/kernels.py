@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from targetry.batch.engine.arrays import Array
+from targetry.batch.engine.arrays import Array, is_ascii
 from targetry.batch.engine.columns import TableLayout
 from targetry.batch.engine.distinct import plain_texts
 from targetry.batch.engine.plans import LeafPlan
@@ -30,15 +30,18 @@ class Kernel(NamedTuple):
     is_lower: bool
     steps: int
 
+    @property
+    def is_equality(self) -> bool:
+        """Whether it takes less time than to find the distinct texts."""
+        return self.operator == "=="
+
     def fits(self, column: Any) -> bool:
         """Return whether the result for this column is that of the scalar engine."""
-        if not self.is_lower:
-            return True
-        return bool(pc.all(pc.string_is_ascii(_texts(column)), min_count=0).as_py())
+        return not self.is_lower or is_ascii(plain_texts(column))
 
     def truth(self, column: Any, *, is_null_true: bool) -> Array:
         """Return where the condition is true; `is_null_true` is the answer for null."""
-        texts = _texts(column)
+        texts = plain_texts(column)
         if self.is_lower:
             texts = pc.ascii_lower(texts)
         if self.operator == "contains":
@@ -53,10 +56,6 @@ class Kernel(NamedTuple):
             found = pc.if_else(column.is_valid(), found, is_null_true)
         result: Array = found.to_numpy(zero_copy_only=False)
         return result
-
-
-def _texts(column: Any) -> Any:
-    return plain_texts(column)
 
 
 def kernel_of(tree: Any, plan: LeafPlan, layout: TableLayout) -> Kernel | None:

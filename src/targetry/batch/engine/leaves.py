@@ -17,7 +17,7 @@ from targetry.batch.engine.arrays import Array
 from targetry.batch.engine.columns import TableLayout
 from targetry.batch.engine.kernels import Kernel, kernel_of
 from targetry.batch.engine.plans import LeafPlan, plan_of
-from targetry.batch.engine.rows import Rows
+from targetry.batch.engine.rows import Rows, Source
 from targetry.device.logic.compiler import compile_logic
 from targetry.device.logic.facts import WORK_PER_LOCATION, RuleFailure
 from targetry.device.logic.reads import Paths, paths_read
@@ -79,10 +79,10 @@ class Leaf:
 
     def _computed(self, rows: Rows, planned: _Planned) -> tuple[Truth, Work | None]:
         plan, kernel = planned.plan, planned.kernel
-        if kernel is not None and rows.is_mostly_distinct(plan.sources[0]):
+        if kernel is not None and self._uses(kernel, rows, plan.sources[0]):
             column = rows.array(plan.sources[0])
             if kernel.fits(column):
-                work, null = divmod(self._answer(plan, (None,)), _ANSWERS)
+                work, null = divmod(self._remembered(planned, [(None,)])[0], _ANSWERS)
                 if null != _ERROR:
                     return Truth(kernel.truth(column, is_null_true=null == _TRUE)), _constant_work(
                         max(work, kernel.steps)
@@ -104,6 +104,11 @@ class Leaf:
         error = errors.take(codes) if errors.any() else None
         most = int(steps.max(initial=0))
         return Truth(true, error), Work(codes, steps, most) if most else None
+
+    def _uses(self, kernel: Kernel, rows: Rows, source: Source) -> bool:
+        """Return whether a kernel is faster than to ask for each distinct text."""
+        is_rare = kernel.is_equality and rows.is_rarely_compared(source)
+        return is_rare or rows.is_mostly_distinct(source)
 
     def _remembered(self, planned: _Planned, values: Sequence[tuple[Any, ...]]) -> list[int]:
         """Return the answers for values, each asked once as long as it is kept."""
