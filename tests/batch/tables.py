@@ -20,6 +20,7 @@ Answer = list[tuple[Any, ...]]
 
 _ALL_TEXTS = [text for text in TEXTS if "\ud83d" not in text]
 _MORE_TEXTS = [*_ALL_TEXTS, "GOLD", "aΣ", "ΣΑ Σ", "İ", "ß", "\U00010400", "\u00a042", "-Infinity", "x" * 5001]
+_SHORT_TEXTS = [text for text in _MORE_TEXTS if len(text) < 100]
 _IDS = [
     "338e3c1e51f7416a8e1ccba4f81acea0",
     "338e.28_0",
@@ -47,6 +48,7 @@ _POOLS: dict[str, list[Any]] = {
     "hero_url": [*URLS, None],
     "token": [*PROPERTIES, "unknown", "", None],
 }
+_LARGE = 1024  # rows, from which on columns are searched for texts of single rows
 _OPTIONAL = [name for name in _POOLS if name not in ("url", "user_agent")]
 
 
@@ -54,6 +56,8 @@ def table(rng: random.Random, count: int) -> tuple[Any, list[Row], list[str]]:
     """Return a record batch of any layout, its rows, and the names of its parameters in order."""
     names = ["url", "user_agent", *rng.sample(_OPTIONAL, rng.randint(0, len(_OPTIONAL)))]
     columns: dict[str, list[Any]] = {name: rng.choices(_POOLS[name], k=count) for name in names}
+    if count >= _LARGE:
+        _make_distinct(rng, columns)
     columns["tnt_id"] = [
         rng.choice(_IDS) if rng.random() < 0.3 else f"{rng.getrandbits(64):x}" for _ in range(count)
     ]
@@ -81,6 +85,16 @@ def table(rng: random.Random, count: int) -> tuple[Any, list[Row], list[str]]:
     for row, moment in zip(rows, batch.column("time").slice(first).cast(pa.int64()).to_pylist(), strict=True):
         row["time"] = None if moment is None else _milliseconds(moment, types["time"])
     return batch.slice(first), rows, [name[5:] for name in order if name.startswith("mbox.")]
+
+
+def _make_distinct(rng: random.Random, columns: dict[str, list[Any]]) -> None:
+    """Give many rows a URL of their own, in some of the columns."""
+    for name in ("url", "hero_url", "referring_url"):
+        if name in columns and rng.random() < 0.5:
+            columns[name] = [
+                f"{url}{rng.choice('?#&/')}{row}" if url and row % 2 else url
+                for row, url in enumerate(columns[name])
+            ]
 
 
 def _times(rng: random.Random, count: int) -> tuple[list[Any], Any]:
@@ -118,7 +132,10 @@ def _values(rng: random.Random, count: int) -> tuple[list[Any], Any]:
         pool = [*map(float, NUMBERS), -0.0, 5e-324, 1.5, None, float("nan"), float("-inf")]
         if rng.random() < 0.7:
             pool = pool[:-2]
-    return rng.choices(pool, k=count), kind
+    values = rng.choices(pool, k=count)
+    if count >= _LARGE and pa.types.is_string(kind) and rng.random() < 0.5:
+        values = [f"{rng.choice(_SHORT_TEXTS)}{n}" if n % 2 else value for n, value in enumerate(values)]
+    return values, kind
 
 
 def _any_layout(rng: random.Random, array: Any) -> Any:
