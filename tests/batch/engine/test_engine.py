@@ -40,7 +40,7 @@ def both(condition: Any, batch: Any, **options: Any) -> tuple[list[Any], Decider
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
 def test_batches_reuse_the_memory_of_the_batches_before() -> None:
-    """Pages that are mapped anew for each batch took a fifth of its time."""
+    """Mapping pages again for each batch took a fifth of its time."""
     resource = pytest.importorskip("resource")
     batch = table(32_768, mbox__plan=["gold", "silver"] * 16_384)
     mine = Decider(

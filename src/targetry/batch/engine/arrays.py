@@ -17,7 +17,7 @@ def keep_freed_memory() -> None:
     """Let glibc keep what one batch frees for the next.
 
     It gives the kernel back what exceeds twice the largest array that was freed. Arrays of a batch
-    are smaller than that together, so without a larger one their pages are mapped anew each time.
+    are smaller than that together, so without a larger one each page is mapped again.
     """
     np.empty(_FREED, np.uint8)
 
