@@ -104,6 +104,7 @@ class NotificationQueue:
         "_queues",
         "_refused",
         "_refused_unlocked",
+        "_room",
         "_suspended",
         "_waiters",
         "closed",
@@ -182,6 +183,7 @@ class NotificationQueue:
         self._held = 0  # entries in memory, and their bytes
         self._bytes = 0
         self._estimate = _FIRST_ESTIMATE  # bytes of a request that is not encoded
+        self._room = min(limit, max_bytes // _FIRST_ESTIMATE)  # deliveries that fit besides these
         self._has_measured = False
         self._refused: dict[Reason, RefusedDeliveries] = {}
         self._waiters: list[WakeupEvent] = []
@@ -194,15 +196,14 @@ class NotificationQueue:
         Takes microseconds and never raises. A delivery that was accepted can still be dropped and
         counted when it is enqueued, if other threads were faster.
         """
-        waiting, is_closed = len(self._handed_over), self.closed
+        handed_over, is_closed = self._handed_over, self.closed
         if (
             is_closed
-            or self._held + waiting >= self._limit
-            or self._bytes + self._estimate * (waiting + 1) > self._max_bytes
+            or len(handed_over) >= self._room
             or (self._all_busy and source.cluster not in self._called)
         ):
             return self._submit_locked(source)
-        self._handed_over.append((source, self._clock()))
+        handed_over.append((source, self._clock()))
         if self._idle or (self._suspended and source.cluster is not None):
             self.wakeup.set()
         if self.closed:  # meanwhile, and perhaps no other thread looks again
@@ -317,10 +318,7 @@ class NotificationQueue:
         if not self._fits(size) and not self._make_room(queue, size):
             return self._refuse(QUEUE_FULL, count)
         self.counters.accept(count)
-        self._held += 1
-        self._bytes += size
-        queue.held += 1
-        queue.size += size
+        self._count_held(queue, 1, size)
         if source.batch is None or not self._join_batch(source, queue, size):
             self.size += 1
             entry = QueueEntry(source, count, size, born, "", queue.cluster)
@@ -483,9 +481,7 @@ class NotificationQueue:
         share = _NEW_SHARE if self._has_measured else 1
         self._estimate += (size // entry.parts - self._estimate) // share
         self._has_measured = True
-        queue = self._queues[entry.cluster]
-        queue.size += size - entry.size
-        self._bytes += size - entry.size
+        self._count_held(self._queues[entry.cluster], 0, size - entry.size)
         entry.size = size
 
     def _fit_bytes(self) -> None:
@@ -722,18 +718,20 @@ class NotificationQueue:
 
     def _hold(self, queue: ClusterQueue, entry: QueueEntry) -> None:
         """Count an entry as one in memory."""
-        self._held += entry.parts
-        self._bytes += entry.size
-        queue.held += entry.parts
-        queue.size += entry.size
+        self._count_held(queue, entry.parts, entry.size)
+
+    def _count_held(self, queue: ClusterQueue, deliveries: int, size: int) -> None:
+        """Add to the deliveries in memory and their bytes, or subtract negative numbers."""
+        self._held += deliveries
+        self._bytes += size
+        queue.held += deliveries
+        queue.size += size
+        self._room = min(self._limit - self._held, (self._max_bytes - self._bytes) // max(1, self._estimate))
 
     def _release(self, entry: QueueEntry) -> None:
         """Count an entry as one that is no longer in memory."""
         queue = self._queues[entry.cluster]
-        self._held -= entry.parts
-        self._bytes -= entry.size
-        queue.held -= entry.parts
-        queue.size -= entry.size
+        self._count_held(queue, -entry.parts, -entry.size)
         if queue.is_unused and queue is not self._own:
             del self._queues[entry.cluster]
 
