@@ -17,12 +17,15 @@ _ANY = 0.0  # the allocation where no rule uses it
 
 def first_match(runs: tuple[Run, ...], facts: Facts) -> CompiledRule | None:
     """Return the first rule that matches, None if none does."""
+    results = facts.audience_results
+    is_only_run = len(runs) == 1  # its audience is evaluated once in any case
     for audience, activity_id, uses_allocation, rules in runs:
         if audience is not None:
-            results = facts.audience_results
-            result = results.get(audience)
+            result = None if is_only_run else results.get(audience)
             if result is None:
-                result = results[audience] = _holds(audience, facts, None, activity_id)
+                result = _holds(audience, facts, None, activity_id)
+                if not is_only_run:
+                    results[audience] = result
             if not result:
                 continue
         allocation = _ANY
