@@ -101,27 +101,26 @@ class AsyncHttpTransport:
         pool = state.pool
         lease: Lease[AsyncConnection] = Lease()
         try:
-            try:
-                with limit:
-                    if not pool.take_slot(lease):
-                        await state.wait_for_slot(lease)
-                    pool.acquire(origin, lease)
-                    is_reused = lease.connection is not None
-                    try:
-                        return await self._exchange(state, request, wire, limit.deadline, lease, max_bytes)
-                    except Exception as error:
-                        if not is_reused or not state.was_stale(error, limit.deadline):
-                            raise
-                    pool.purge(origin)
-                    limit.deadline = Deadline(ends_at)
+            with limit:
+                if not pool.take_slot(lease):
+                    await state.wait_for_slot(lease)
+                pool.acquire(origin, lease)
+                is_reused = lease.connection is not None
+                try:
                     return await self._exchange(state, request, wire, limit.deadline, lease, max_bytes)
-            finally:
-                pool.leases.discard(lease)
-                pool.release_slot(lease)
+                except Exception as error:
+                    if not is_reused or not state.was_stale(error, limit.deadline):
+                        raise
+                pool.purge(origin)
+                limit.deadline = Deadline(ends_at)
+                return await self._exchange(state, request, wire, limit.deadline, lease, max_bytes)
         except TransportError:
             raise
         except Exception as error:
             raise state.transport_error(error, limit.deadline, wire.server.shown_origin, timeout) from error
+        finally:
+            pool.leases.discard(lease)
+            pool.release_slot(lease)
 
     def prepare(self) -> None:
         """Do what `HttpTransport.prepare` does."""

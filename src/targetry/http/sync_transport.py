@@ -87,23 +87,22 @@ class HttpTransport:
         pool = state.pool
         lease: Lease[SyncConnection] = Lease()
         try:
+            state.wait_for_slot(lease, deadline)
+            pool.acquire(wire.server.origin, lease)
+            is_reused = lease.connection is not None
             try:
-                state.wait_for_slot(lease, deadline)
-                pool.acquire(wire.server.origin, lease)
-                is_reused = lease.connection is not None
-                try:
-                    return state.exchange(wire, deadline, lease, max_bytes)
-                except Exception as error:
-                    if not is_reused or not state.was_stale(error, deadline):
-                        raise
-                pool.purge(wire.server.origin)
-                deadline = Deadline(ends_at)
                 return state.exchange(wire, deadline, lease, max_bytes)
-            finally:
-                pool.leases.discard(lease)
-                pool.release_slot(lease)
+            except Exception as error:
+                if not is_reused or not state.was_stale(error, deadline):
+                    raise
+            pool.purge(wire.server.origin)
+            deadline = Deadline(ends_at)
+            return state.exchange(wire, deadline, lease, max_bytes)
         except Exception as error:
             raise state.transport_error(error, deadline, wire.server.shown_origin, timeout) from error
+        finally:
+            pool.leases.discard(lease)
+            pool.release_slot(lease)
 
     def prepare(self) -> None:
         """Load what a first request needs, so that its deadline need not cover it."""
