@@ -131,7 +131,7 @@ def follow(
         is_compared: Whether the experience is compared with the control.
         over_time: Whether the figures after each look are kept.
     """
-    p_value, low, high = 1.0, -math.inf, math.inf
+    so_far = _LooksSoFar()
     estimate: Estimate | None = None
     compared: Compared | None = None
     counted, is_early = 0, False
@@ -139,43 +139,17 @@ def follow(
     one_look = normal_quantile(1 - method.alpha) if over_time and method.sequence else None
     for day, sums in totals:
         own, control = sums[position], sums[0]
-        latest, base = metric.estimate(own), metric.estimate(control)
+        latest = metric.estimate(own)
         if latest is None:
             continue
         estimate, counted, compared, narrow = latest, metric.count(own), None, None
-        adjusted = (
-            metric.adjust((control, own)) if is_compared and base is not None and base.mean > 0 else None
-        )
-        variance_left = None
-        if adjusted is not None and base is not None:
-            before = latest.variance + base.variance
-            base, latest = adjusted
-            variance_left = (latest.variance + base.variance) / before if before > 0 else 1.0
         is_broken = _is_broken(metric, own, control)
         is_early = method.sequence is not None and not is_broken and _is_early(metric, own, control)
-        if (
-            is_compared
-            and base is not None
-            and not is_early
-            and (base.mean > 0 or (is_broken and not base.mean))
-        ):
-            visitors = latest.visitors + base.visitors
-            z = difference_in_errors(latest, base)
-            p_value = min(p_value if method.sequence else 1.0, method.p_value(z, visitors))
-            lift = _lift_interval(metric, latest, base, method.multiplier(visitors))
-            if lift is not None and method.sequence:
-                low, high = max(low, lift.low), min(high, lift.high)
-            compared = Compared(
-                latest.mean / base.mean - 1 if base.mean else None,
-                lift,
-                p_value,
-                z,
-                visitors,
-                low,
-                high,
-                variance_left,
-            )
-            narrow = None if one_look is None else _lift_interval(metric, latest, base, one_look)
+        pair = _pair(metric, own, control, latest) if is_compared and not is_early else None
+        if pair is not None and (pair.control.mean > 0 or (is_broken and not pair.control.mean)):
+            compared = so_far.add(metric, method, pair)
+            if one_look is not None:
+                narrow = _lift_interval(metric, pair.own, pair.control, one_look)
         if looks is not None:
             mean_interval = _mean_interval(estimate, method, metric.bounds)
             looks.append(_look(day, estimate, mean_interval, compared, narrow))
@@ -183,6 +157,60 @@ def follow(
         return None
     interval = _mean_interval(estimate, method, metric.bounds)
     return Series(estimate, interval, counted, is_early, compared, looks)
+
+
+class _Pair(NamedTuple):
+    """Estimates of an experience and of the control, adjusted if the metric is.
+
+    `variance_left` is as in `Compared`.
+    """
+
+    own: Estimate
+    control: Estimate
+    variance_left: float | None
+
+
+def _pair(metric: ReportMetric, own: Cohort, control: Cohort, latest: Estimate) -> _Pair | None:
+    """Return the estimates to compare; None if that of the control cannot be made."""
+    base = metric.estimate(control)
+    if base is None:
+        return None
+    adjusted = metric.adjust((control, own)) if base.mean > 0 else None
+    if adjusted is None:
+        return _Pair(latest, base, None)
+    before = latest.variance + base.variance
+    base, latest = adjusted
+    left = (latest.variance + base.variance) / before if before > 0 else 1.0
+    return _Pair(latest, base, left)
+
+
+class _LooksSoFar:
+    """Least p-value of the looks so far, and the bounds that their intervals have in common."""
+
+    def __init__(self) -> None:
+        self._p_value = 1.0
+        self._low, self._high = -math.inf, math.inf
+
+    def add(self, metric: ReportMetric, method: Method, pair: _Pair) -> Compared:
+        """Return the lift of one more look."""
+        own, control, variance_left = pair
+        visitors = own.visitors + control.visitors
+        z = difference_in_errors(own, control)
+        least = self._p_value if method.sequence else 1.0
+        self._p_value = min(least, method.p_value(z, visitors))
+        interval = _lift_interval(metric, own, control, method.multiplier(visitors))
+        if interval is not None and method.sequence:
+            self._low, self._high = max(self._low, interval.low), min(self._high, interval.high)
+        return Compared(
+            own.mean / control.mean - 1 if control.mean else None,
+            interval,
+            self._p_value,
+            z,
+            visitors,
+            self._low,
+            self._high,
+            variance_left,
+        )
 
 
 def _is_early(metric: ReportMetric, own: Cohort, control: Cohort) -> bool:
