@@ -98,6 +98,44 @@ def test_offer_has_the_content_of_get_offers(skin: Skin) -> None:
     assert page.target.offers("hero", "unknown", "greeting") == {"hero": content}
 
 
+@pytest.mark.parametrize(
+    ("cookie", "web"),
+    [
+        (f"mbox={RETURNING}", {}),
+        (f"mbox=session#s1#{FAR}|PC#p%C3%A91.35_0#{FAR}", {}),
+        (f"AMCV_{ORGANIZATION}={AMCV}", {}),
+        (f"mbox={RETURNING}", {"customer_ids": lambda _: {"crm": "17"}}),
+        (f"mbox={RETURNING}", {"ip": True}),
+        (f"mbox={RETURNING}", {"parameters": lambda _: {"member.tier": "gold"}}),
+    ],
+    ids=["tnt id", "odd tnt id", "ECID", "customer id", "address", "parameters"],
+)
+def test_each_visitor_is_decided_and_reported_as_by_get_offers(
+    skin: Skin, cookie: str, web: dict[str, Any]
+) -> None:
+    client = skin.client()
+    headers = {"cookie": cookie, "user-agent": "Firefox", "accept-language": "de"}
+    pages = [skin.page(client, headers, **web) for _ in range(2)]
+    contents = [
+        pages[0].target.offer("hero"),
+        pages[1].target.get_offers(mboxes=["hero"]).content("hero"),
+    ]
+    for page in pages:
+        page.respond()
+    assert contents[0] == contents[1]
+    by_offer, by_get_offers = ((one.id, one.context) for one in skin.reports)
+    assert by_offer == by_get_offers
+
+
+def test_report_leaves_the_context_of_the_visitor_unchanged(skin: Skin) -> None:
+    page = skin.page(skin.client())
+    before = page.target.context
+    page.target.offer("hero")
+    page.respond()
+    assert skin.reports[0].context.time_offset_in_minutes is not None
+    assert page.target.context == before
+
+
 def test_default_is_returned_without_a_decision(skin: Skin) -> None:
     page = skin.page(skin.client())
     assert page.target.offer("recommendations", default="none") == "none"

@@ -205,7 +205,8 @@ class BaseClient:
                 clock=time.time,
                 new_id=new_id,
                 edge_cluster=lambda: self._pipeline.edge_cluster,
-                held_reports=lambda: HeldReports(runtime.submit_report, runtime.drop_report),
+                held_reports=partial(HeldReports, runtime.submit_report, runtime.drop_report),
+                make_visitor=self._decisions.make_visitor,
                 log=RateLimitedLog(runtime.log),
                 track=partial(self._flags.track, self.enqueue_notifications),
             )

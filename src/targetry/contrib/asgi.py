@@ -16,7 +16,7 @@ from targetry.contrib.current import CURRENT
 from targetry.web.bound import AsyncBoundTarget, BoundTarget
 from targetry.web.options import OfRequest, WebOptions, WebSettings, web_settings
 from targetry.web.request import READ_HEADERS, WRITTEN_HEADERS, merged_vary
-from targetry.web.visit import FAILED_STATUS, Visit, Visits
+from targetry.web.visit import FAILED_STATUS, Visit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -79,17 +79,17 @@ class AsgiTarget:
         if isinstance(outer, AsyncBoundTarget) and outer.client is visits.client:
             await self._app(scope, receive, send)  # a middleware around this one does it all
             return
-        await self._serve(visits, scope, receive, send)
-
-    async def _serve(self, visits: Visits, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit(visits, AsgiRequest(scope, self.make_request))
-        target = scope["state"][KEY] = AsyncBoundTarget(visit)
+        target = state[KEY] = AsyncBoundTarget(visit)
 
         async def respond(message: Message) -> None:
             if not visit.is_settled and message["type"] in _DECISIVE:
                 if visit.needs_headers:
                     headers = _Headers(message)
-                    await target.respond(headers)
+                    if visit.consent is None:
+                        await target.respond(headers)
+                    else:
+                        target._write_headers(headers)
                     message = headers.message
                 visit.settle(message.get("status", _SWITCHING))
             await send(message)
@@ -200,10 +200,11 @@ class _Headers:
         self._headers.append((_WRITTEN[name], value.encode("latin-1")))
 
     def vary(self, name: str) -> None:
-        old = [value.decode("latin-1") for key, value in self._headers if key.lower() == b"vary"]
-        merged = merged_vary(old, name)
+        old = [one for one in self._headers if one[0].lower() == b"vary"]
+        merged = merged_vary([value.decode("latin-1") for _, value in old], name) if old else name
         if merged is not None:
-            self._headers[:] = [one for one in self._headers if one[0].lower() != b"vary"]
+            for one in old:
+                self._headers.remove(one)
             self.add("Vary", merged)
 
 

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
+from http.cookies import Morsel
 from typing import Any, Final
 
 from targetry._client.async_client import AsyncTargetClient
@@ -19,6 +21,7 @@ from targetry.models.scalars import type_name
 from targetry.web.bound import AsyncBoundTarget, BoundTarget
 from targetry.web.consent import Consent
 from targetry.web.options import WebSettings, web_settings
+from targetry.web.request import merged_vary
 from targetry.web.visit import FAILED_STATUS, Visit, Visits
 
 with importing_extra("django"):
@@ -29,7 +32,6 @@ with importing_extra("django"):
     from django.core.signals import setting_changed
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
-    from django.utils.cache import patch_vary_headers
     from django.utils.module_loading import import_string
 
 __all__ = [
@@ -191,15 +193,24 @@ def target(request: HttpRequest) -> dict[str, BoundTarget]:
 class DjangoRequest:
     """Request of Django, as visits read it."""
 
-    __slots__ = ("_headers", "original")
+    __slots__ = ("_headers", "_scheme", "original")
 
     def __init__(self, request: HttpRequest) -> None:
         self.original: Any = request
         self._headers: dict[str, tuple[str]] | None = None
+        self._scheme: str | None = None
+
+    @property
+    def scheme(self) -> str:
+        """Scheme as the settings have it, which Django reads for each call."""
+        scheme = self._scheme
+        if scheme is None:
+            scheme = self._scheme = str(self.original.scheme)
+        return scheme
 
     @property
     def is_secure(self) -> bool:
-        return bool(self.original.is_secure())
+        return self.scheme == "https"
 
     @property
     def host(self) -> str:
@@ -210,8 +221,7 @@ class DjangoRequest:
 
     @property
     def url(self) -> str:
-        request = self.original
-        return f"{request.scheme}://{self.host}{request.get_full_path()}"
+        return f"{self.scheme}://{self.host}{self.original.get_full_path()}"
 
     @property
     def peer(self) -> str | None:
@@ -242,17 +252,25 @@ class _Headers:
             headers[name] = value
 
     def _set_cookie(self, text: str) -> None:
-        pair, *attributes = text.split("; ")
+        pair, _, attributes = text.partition("; ")
         name, _, value = pair.partition("=")
-        cookies = self._response.cookies
-        cookies[name] = value
-        cookies[name].set(name, value, value)  # as it is: at.js reads no quoted value
-        for attribute in attributes:
-            key, _, of_key = attribute.partition("=")
-            cookies[name][key] = of_key or True
+        cookie: Morsel[str] = Morsel()
+        cookie.set(name, value, value)  # as it is: at.js reads no quoted value
+        cookie.update(_cookie_attributes(attributes))
+        self._response.cookies[name] = cookie
 
     def vary(self, name: str) -> None:
-        patch_vary_headers(self._response, [name])
+        headers = self._response.headers
+        merged = merged_vary([headers["Vary"]] if "Vary" in headers else (), name)
+        if merged is not None:
+            headers["Vary"] = merged
+
+
+@lru_cache(maxsize=64)
+def _cookie_attributes(text: str) -> dict[str, Any]:
+    """Return the attributes of a `Set-Cookie` header, as `Morsel` has them."""
+    pairs = (attribute.partition("=") for attribute in text.split("; "))
+    return {key.lower(): value or True for key, _, value in pairs}
 
 
 class _Integration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from targetry.web.request import READ_HEADERS
 
 _NAMES: Final = {"HTTP_" + name.upper().replace("-", "_"): name for name in READ_HEADERS}
 _IN_A_PATH: Final = "/!$&'()*+,;=:@"  # RFC 3986, section 3.3, besides letters and digits
+_PLAIN: Final = re.compile(r"[A-Za-z0-9/._~-]+")  # most paths: nothing is quoted in them
 
 
 class WsgiRequest:
@@ -41,7 +43,7 @@ class WsgiRequest:
     def url(self) -> str:
         environ = self._environ
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        quoted = quote(path or "/", safe=_IN_A_PATH, encoding="latin-1")
+        quoted = path if _PLAIN.fullmatch(path) else quote(path or "/", safe=_IN_A_PATH, encoding="latin-1")
         query = environ.get("QUERY_STRING", "")
         scheme = environ.get("wsgi.url_scheme", "http")
         return f"{scheme}://{self.host}{quoted}{'?' if query else ''}{query}"

@@ -56,10 +56,10 @@ class HeldReports(Generic[T]):
         self._hand_on(handle)
 
     def _hand_on(self, handle: Callable[[T], object]) -> None:
-        while True:
+        while self._reports:
             try:
                 report = self._reports.popleft()
-            except IndexError:
+            except IndexError:  # another thread has taken it
                 return
             handle(report)
 

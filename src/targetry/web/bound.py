@@ -45,14 +45,22 @@ class BoundTarget(VisitFlows):
         Raises:
             OptionError: The mbox has no name.
         """
-        return self._run(self._offer(mbox, default, parameters))
+        found: dict[str, Any] = {}
+        rest = self._start((mbox,), parameters, found)
+        if rest is not None:
+            self._run(rest)
+        return found.get(mbox, default)
 
     def offers(self, *mboxes: str, **parameters: Any) -> dict[str, Any]:
         """Return the contents of mboxes by name; those without content are absent.
 
         Those that the Delivery API decides are asked for in one call. Raises as `offer`.
         """
-        return self._run(self._contents(mboxes, parameters))
+        found: dict[str, Any] = {}
+        rest = self._start(mboxes, parameters, found)
+        if rest is not None:
+            self._run(rest)
+        return found
 
     @overload
     def flag(self, key: str, default: None, **attributes: Any) -> Any: ...
@@ -148,11 +156,19 @@ class AsyncBoundTarget(VisitFlows):
 
     async def offer(self, mbox: str, default: Any = None, **parameters: Any) -> Any:
         """Return the content of an mbox, as `BoundTarget.offer`."""
-        return await self._run(self._offer(mbox, default, parameters))
+        found: dict[str, Any] = {}
+        rest = self._start((mbox,), parameters, found)
+        if rest is not None:
+            await self._run(rest)
+        return found.get(mbox, default)
 
     async def offers(self, *mboxes: str, **parameters: Any) -> dict[str, Any]:
         """Return the contents of mboxes by name, as `BoundTarget.offers`."""
-        return await self._run(self._contents(mboxes, parameters))
+        found: dict[str, Any] = {}
+        rest = self._start(mboxes, parameters, found)
+        if rest is not None:
+            await self._run(rest)
+        return found
 
     @overload
     async def flag(self, key: str, default: None, **attributes: Any) -> Any: ...

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from targetry.delivery.prepare import WarningLog
-from targetry.models import DecisioningMethod
+from targetry.models import Context, DecisioningMethod, VisitorId
 
 
 class HeldImpressions(Protocol):
@@ -39,6 +39,8 @@ class Services:
         new_id: Returns a new id.
         edge_cluster: Returns the edge cluster of visitors that have none of their own.
         held_reports: Returns a holder of impressions.
+        make_visitor: Returns the prepared visitor of checked values; None if the client's method
+            `visitor` has to be called.
         log: Logs one warning of a kind a minute.
         track: Enqueues the notification of a tracking event.
     """
@@ -54,6 +56,7 @@ class Services:
         new_id: Callable[[], str],
         edge_cluster: Callable[[], str | None],
         held_reports: Callable[[], HeldImpressions],
+        make_visitor: Callable[[VisitorId, str, Context, dict[str, Any] | None], Any],
         log: WarningLog,
         track: Callable[[str, Mapping[str, Any], float | None, Mapping[str, Any]], bool],
     ) -> None:
@@ -65,6 +68,7 @@ class Services:
         self.new_id = new_id
         self.edge_cluster = edge_cluster
         self.held_reports = held_reports
+        self.make_visitor = make_visitor
         self.track = track
         self.faults: Counter[str] = Counter()
         self._log = log

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
-from targetry.delivery.cookies import Cookie, TargetCookie, parse_target_cookie
+from targetry.delivery.cookies import Cookie, TargetCookie, location_hint_cookie, parse_target_cookie
 from targetry.delivery.prepare import usable_ids
 from targetry.device.logic.url import parse_url
 
@@ -68,6 +69,12 @@ def registrable_domain(host: str) -> str | None:
 def set_cookie(cookie: Cookie, attributes: str) -> str:
     """Return a `Set-Cookie` header; the value of a cookie of ours needs no quotes."""
     return f"{cookie['name']}={cookie['value']}; Max-Age={cookie['max_age']}{attributes}"
+
+
+@lru_cache(maxsize=256)
+def set_location_hint(cluster: str, attributes: str) -> str:
+    """Return the `Set-Cookie` header that keeps a visitor on an edge cluster."""
+    return set_cookie(location_hint_cookie(cluster), attributes)
 
 
 def delete_cookie(name: str, attributes: str) -> str:

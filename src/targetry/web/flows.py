@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -31,6 +32,7 @@ RequestInput = DeliveryRequest | Mapping[str, Any] | None
 
 _KEYS: Final = FlagKeys()
 _DEFAULT: Final = "a decision failed, so the page has its defaults"
+_AT_ONCE: Final = nullcontext()  # impressions are not held
 
 
 class VisitFlows:
@@ -122,52 +124,95 @@ class VisitFlows:
         if visit.is_used or visit.visits.settings.cookies == "always":
             yield from self._ready()
 
-    def _contents(self, names: tuple[str, ...], parameters: Mapping[str, Any]) -> Flow[dict[str, Any]]:
+    def _start(
+        self, names: tuple[str, ...], parameters: Mapping[str, Any], found: dict[str, Any]
+    ) -> Flow[None] | None:
+        """Add the contents of the mboxes that are decided without waiting.
+
+        Returns a flow that adds the others; None if there are none.
+        """
         for name in names:
             if not isinstance(name, str) or not name:
                 raise OptionError("mbox", f"must be the name of an mbox, not {shown(name)}")
-        found: dict[str, Any] = {}
+        visit = self._visit
+        services = visit.visits.services
+        if visit.consent is None or services.method is DecisioningMethod.SERVER_SIDE:
+            return self._contents(names, parameters, found)
+        visit.use()
+        if visit.consent is Consent.DENIED:
+            return None
+        try:
+            visitor = visit.prepared
+            if visitor is None:
+                return self._contents(names, parameters, found)
+            remote = self._decide_here(names, visitor, parameters, found)
+        except Exception as error:  # the page is served, whatever it is
+            visit.note_fault("decision", _DEFAULT, error)
+            return None
+        if remote and services.method is not DecisioningMethod.ON_DEVICE:
+            return self._tolerant(self._decide_remotely(remote, parameters, found))
+        return None
+
+    def _contents(
+        self, names: tuple[str, ...], parameters: Mapping[str, Any], found: dict[str, Any]
+    ) -> Flow[None]:
+        """Add the contents of mboxes, after consent is settled and the visitor is looked up."""
         if (yield from self._ready()) is not Consent.DENIED:
-            try:
-                yield from self._decide(names, parameters, found)
-            except Exception as error:  # the page is served, whatever it is
-                self._visit.note_fault("decision", _DEFAULT, error)
-        return found
+            yield from self._tolerant(self._decide(names, parameters, found))
+
+    def _tolerant(self, flow: Flow[None]) -> Flow[None]:
+        """Run a flow; log and count its fault, and leave absent the contents not yet added."""
+        try:
+            yield from flow
+        except Exception as error:  # the page is served, whatever it is
+            self._visit.note_fault("decision", _DEFAULT, error)
 
     def _decide(
         self, names: tuple[str, ...], parameters: Mapping[str, Any], found: dict[str, Any]
     ) -> Flow[None]:
         """Decide mboxes here where the rules can, else by the API, and add their contents."""
         visit = self._visit
-        visits = visit.visits
-        remote = list(names)
-        if visits.services.method is not DecisioningMethod.SERVER_SIDE:
-            remote = []
+        services, client = visit.visits.services, visit.visits.client
+        remote: Sequence[str] = names
+        if services.method is not DecisioningMethod.SERVER_SIDE:
             visitor = visit.prepared
             if visitor is None:
-                visitor = yield partial(visits.client.visitor, **visit.visitor_input())
-                visitor = visit.keep_prepared(visitor)
+                visitor = visit.keep_prepared((yield partial(client.visitor, **visit.visitor_input())))
+            remote = self._decide_here(names, visitor, parameters, found)
+        if remote and services.method is not DecisioningMethod.ON_DEVICE:
+            yield from self._decide_remotely(remote, parameters, found)
+
+    def _decide_here(
+        self, names: tuple[str, ...], visitor: Any, parameters: Mapping[str, Any], found: dict[str, Any]
+    ) -> list[str]:
+        """Add the contents that the rules decide; return the mboxes that only the API decides."""
+        remote = []
+        decide, held = self._visit.visits.client.decide, self._visit.held_now
+        with _AT_ONCE if held is None else held.active():
             for name in names:
-                decision = visits.client.decide(name, visitor, parameters=parameters or None)
+                decision = decide(name, visitor, parameters=parameters or None)
                 if (content := decision.content) is not None:
                     found[name] = content
                 elif decision.reason == "remote":
                     remote.append(name)
-        if remote and visits.services.method is not DecisioningMethod.ON_DEVICE:
-            request = own_request(None, remote)
-            assert request.execute is not None
-            for mbox in request.execute.mboxes or ():
-                mbox.parameters = {**parameters} or None
-            options = call_options(visit, request, {})
-            request.context = visit.context(to_api=True)
-            result: TargetDeliveryResponse = yield partial(visits.client.get_offers, **options)
-            visit.learn(result)
-            for name in remote:
-                if (content := result.content(name)) is not None:
-                    found[name] = content
+        return remote
 
-    def _offer(self, mbox: str, default: Any, parameters: Mapping[str, Any]) -> Flow[Any]:
-        return (yield from self._contents((mbox,), parameters)).get(mbox, default)
+    def _decide_remotely(
+        self, names: Sequence[str], parameters: Mapping[str, Any], found: dict[str, Any]
+    ) -> Flow[None]:
+        """Add the contents that the API decides, in one call."""
+        visit = self._visit
+        request = own_request(None, names)
+        assert request.execute is not None
+        for mbox in request.execute.mboxes or ():
+            mbox.parameters = {**parameters} or None
+        options = call_options(visit, request, {})
+        request.context = visit.context(to_api=True)
+        result: TargetDeliveryResponse = yield partial(visit.visits.client.get_offers, **options)
+        visit.learn(result)
+        for name in names:
+            if (content := result.content(name)) is not None:
+                found[name] = content
 
     def _flag(self, key: str, default: object, attributes: Mapping[str, Any]) -> Flow[Any]:
         wanted = type_of(default)

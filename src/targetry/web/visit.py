@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from targetry.delivery.cookies import (
     LOCATION_HINT_COOKIE,
     TARGET_COOKIE,
-    location_hint_cookie,
     target_cookie,
 )
 from targetry.delivery.envelope import TargetDeliveryResponse
@@ -19,7 +18,7 @@ from targetry.delivery.hosts import cluster_number, cluster_of_device_id
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.errors import ApiException, NotReadyError, OptionError, TargetError
 from targetry.flags.errors import FlagError
-from targetry.models import ConstraintError, Context, CustomerId, Geo
+from targetry.models import ConstraintError, Context, CustomerId, Geo, VisitorId
 from targetry.models.scalars import type_name
 from targetry.models.snapshot import checked_parameters
 from targetry.visitor import Visitor, cookie_name, parse_amcv, parse_customer_ids
@@ -34,6 +33,7 @@ from targetry.web.cookies import (
     read_cookies,
     registrable_domain,
     set_cookie,
+    set_location_hint,
 )
 from targetry.web.options import WebSettings
 from targetry.web.request import HeaderSink, WebRequest
@@ -196,10 +196,11 @@ class Visit:
     def _read_ids(self) -> VisitorIds:
         services = self.visits.services
         session_id = tnt_id = ecid = hint = None
-        if self.consent is Consent.GRANTED:
-            cookies = self.cookies
-            session_id, tnt_id = ids_of_cookies(cookies.get(TARGET_COOKIE, ()), services.clock())
-            hint = next(iter(cookies.get(LOCATION_HINT_COOKIE, ())), None)
+        if self.consent is Consent.GRANTED and (cookies := self.cookies):
+            if TARGET_COOKIE in cookies:
+                session_id, tnt_id = ids_of_cookies(cookies[TARGET_COOKIE], services.clock())
+            if LOCATION_HINT_COOKIE in cookies:
+                hint = cookies[LOCATION_HINT_COOKIE][0]
             if (amcv := self.amcv) is not None:
                 ecid = parse_amcv(amcv).get("MCMID")
         if tnt_id is not None and tnt_id.startswith("."):  # all visitors with that cookie would share it
@@ -339,8 +340,17 @@ class Visit:
 
     @property
     def prepared(self) -> Any:
-        """The visitor as the client has prepared it for its rules; None before."""
-        return self._parts.get("prepared")
+        """The visitor as the client prepares it; None if the client has to look it up first."""
+        prepared = self._parts.get("prepared")
+        if prepared is None and self.request is not None and self.customer_ids is None:
+            ids = self.ids
+            named = VisitorId(ids.tnt_id, marketing_cloud_visitor_id=ids.ecid)
+            prepared = self.visits.services.make_visitor(
+                named, ids.session_id, self.context(to_api=False), self.parameters
+            )
+            if prepared is not None:
+                prepared = self._parts.setdefault("prepared", prepared)
+        return prepared
 
     def keep_prepared(self, prepared: Any) -> Any:
         """Keep the prepared visitor, and return the one that was first."""
@@ -412,7 +422,7 @@ class Visit:
             cookie = target_cookie(ids.session_id, ids.tnt_id, self.visits.services.clock())
             headers.add("Set-Cookie", set_cookie(cookie, attributes))
             if ids.cluster is not None:
-                headers.add("Set-Cookie", set_cookie(location_hint_cookie(ids.cluster), attributes))
+                headers.add("Set-Cookie", set_location_hint(ids.cluster, attributes))
         elif self.consent is Consent.DENIED and settings.cookies != "never":
             for name in (TARGET_COOKIE, LOCATION_HINT_COOKIE):
                 if name in self.cookies:

@@ -309,6 +309,26 @@ class VisitorDecisions:
             customer_ids=None if customer_ids is None else parse_customer_ids(customer_ids),
         )
 
+    def make_visitor(
+        self, ids: VisitorId, session_id: str, context: Context, parameters: dict[str, Any] | None
+    ) -> PreparedVisitor | None:
+        """Return the visitor of a context and parameters that Targetry has made or checked.
+
+        They must not be changed afterwards. Returns None if something has to be looked up or
+        created first, or if an id needs a check: `read_visitor` does that.
+        """
+        ecid, tnt_id = ids.marketing_cloud_visitor_id, ids.tnt_id
+        if (
+            context.geo is None
+            and (tnt_id is None or _is_plain_id(tnt_id))
+            and (ecid is None or _is_plain_id(ecid))
+            and (identity := bucketing_id(ids))
+        ):
+            own = replace(context)  # a report fills in the client's time zone
+            facts = visitor_facts(identity, own, self.client_code, parameters, self.property_token)
+            return PreparedVisitor(self, facts, ids, session_id)
+        return None
+
     def prepare_now(self, settings: CallSettings) -> PreparedRequest | None:
         """Prepare the request of a visitor; None if that can wait until something is reported.
 
