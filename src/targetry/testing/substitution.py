@@ -54,22 +54,22 @@ _CALLING_THREADS: Final = ("targetry-callback", "targetry-http", "targetry-wait"
 @contextmanager
 def substituted(state: DoubleState) -> Iterator[None]:
     """Substitute the parts of all clients, for the length of a `with` block."""
-    parts = _Parts(state)
+    substitutes = _Substitutes(state)
     clock = _Clock(state)
     with ExitStack() as stack:
         for owner, name, part in (
-            (OfferPipeline, "_engine", _Attribute("_engine", parts.engine)),
-            (OfferPipeline, "_report", _Attribute("_report", parts.report)),
-            (OfferPipeline, "prepare_call", parts.prepare_call),
-            (OfferPipeline, "delivery_flow", parts.delivery_flow),
-            (OfferPipeline, "decide", parts.decide),
-            (VisitorDecisions, "_engine", _Attribute("_engine", parts.engine)),
-            (VisitorDecisions, "_hand_over", _Attribute("_hand_over", parts.report)),
-            (VisitorDecisions, "decide", parts.decide_mbox),
-            (FlagEvaluator, "_decide", parts.decide_flag),
-            (DecisioningEngine, "__init__", parts.make_engine),
-            (Notifier, "submit", parts.submit),
-            (HttpTransport, "send", parts.send),
+            (OfferPipeline, "_engine", _Attribute("_engine", substitutes.engine)),
+            (OfferPipeline, "_report", _Attribute("_report", substitutes.report)),
+            (OfferPipeline, "prepare_call", _method(substitutes.prepare_call)),
+            (OfferPipeline, "delivery_flow", _method(substitutes.delivery_flow)),
+            (OfferPipeline, "decide", _method(substitutes.decide)),
+            (VisitorDecisions, "_engine", _Attribute("_engine", substitutes.engine)),
+            (VisitorDecisions, "_hand_over", _Attribute("_hand_over", substitutes.report)),
+            (VisitorDecisions, "decide", _method(substitutes.decide_mbox)),
+            (FlagEvaluator, "_decide", _method(substitutes.decide_flag)),
+            (DecisioningEngine, "__init__", _method(substitutes.make_engine)),
+            (Notifier, "submit", _method(substitutes.submit)),
+            (HttpTransport, "send", _method(substitutes.send)),
             (pipeline_module, "time", clock),
             (visitor_module, "time", clock),
             (flag_module, "time", clock),
@@ -92,121 +92,118 @@ class _AnsweredCall(PreparedCall, frozen=True):
     overridden: DeliveryRequest | None = None
 
 
-class _Parts:
-    """Substitutes of one double, as functions for the classes of the SDK."""
+class _Substitutes:
+    """Substitutes for methods and attributes of the clients' parts, for one double.
+
+    A method takes the part first, then the arguments of what it stands for.
+    """
 
     def __init__(self, state: DoubleState) -> None:
-        overrides = state.overrides
-        prepare_call, delivery_flow = OfferPipeline.prepare_call, OfferPipeline.delivery_flow
-        decide, decide_mbox = OfferPipeline.decide, VisitorDecisions.decide
-        decide_flag, make_engine = FlagEvaluator._decide, DecisioningEngine.__init__
-        submit, send = Notifier.submit, HttpTransport.send
+        self._state = state
+        self._overrides = state.overrides
+        self._prepare_call = OfferPipeline.prepare_call
+        self._delivery_flow = OfferPipeline.delivery_flow
+        self._decide = OfferPipeline.decide
+        self._decide_mbox = VisitorDecisions.decide
+        self._decide_flag = FlagEvaluator._decide
+        self._make_engine = DecisioningEngine.__init__
+        self._submit = Notifier.submit
+        self._send = HttpTransport.send
 
-        def engine_of(owner: OfferPipeline | VisitorDecisions, own: Engine | None) -> Engine | None:
-            return None if own is None else _Engine(state, own, _decisions_of(owner))
+    def engine(self, owner: OfferPipeline | VisitorDecisions, own: Engine | None) -> Engine | None:
+        return None if own is None else _Engine(self._state, own, _decisions_of(owner))
 
-        def report_of(
-            owner: OfferPipeline | VisitorDecisions, report: Callable[[Any], bool]
-        ) -> Callable[[Any], bool]:
-            def record(source: Report) -> bool:
-                if isinstance(source, NotificationReport):
-                    state.notifications.extend(source.prepared.request.notifications or ())
-                    return report(source)
-                if isinstance(source, DecisionReport):
-                    source = source.resolve()
-                with _deciding_for(_ids(source.prepared.request.id)):
-                    for impression in source.impressions:
-                        state.exposures.append(_exposure(state, owner, source, impression))
-                return report(source)
-
-            return record
-
-        def prepare_call_of(
-            pipeline: OfferPipeline, offer: CallSettings, submitted: float | None = None
-        ) -> PreparedCall:
-            ids = _call_ids(pipeline, offer)
-            active = overrides.active(ids, pipeline.visitor_decisions)
-            raise_failure(active, _mbox_names(offer.request))
-            with _deciding_for(ids):
-                call = prepare_call(pipeline, offer, submitted)
-            request = call.prepared.request
-            state.requests.append(DeliveryRequest.from_json(request.to_json()))
-            if call.is_local:
-                return call
-            overridden, rest = _split(request, active)
-            if request.notifications and not state.network:
-                state.notifications.extend(request.notifications)
-                rest.notifications = None
-            if overridden is None and rest.notifications == request.notifications:
-                return call
-            return _answered(call, overridden, rest, overrides.laid_over(NO_RULES, active))
-
-        def delivery_flow_of(pipeline: OfferPipeline, call: PreparedCall) -> DeliveryFlow:
-            result = yield from delivery_flow(pipeline, call)
-            executed = result.response.execute
-            answers = [] if executed is None else executed.mboxes or []
-            state.exposures += [_server_exposure(call, answer) for answer in answers if answer.options]
-            if isinstance(call, _AnsweredCall) and call.overridden is not None:
-                prepared = replace(call.prepared, request=call.overridden)
-                _merge(result, decide(pipeline, replace(call, prepared=prepared)))
-            return result
-
-        def decide_of(pipeline: OfferPipeline, call: PreparedCall) -> TargetDeliveryResponse:
-            result = decide(pipeline, call)
-            if isinstance(call, _AnsweredCall):
-                result["meta"]["decisioning_method"] = DecisioningMethod.SERVER_SIDE.value
-            return result
-
-        def decide_mbox_of(
-            decisions: VisitorDecisions, name: str, visitor: Any, parameters: Any, shown: bool
-        ) -> Any:
-            decisions.check_visitor(visitor)
-            ids = _ids(visitor.id)
-            raise_failure(overrides.active(ids, decisions), [name])
-            with _deciding_for(ids):
-                return decide_mbox(decisions, name, visitor, parameters, shown)
-
-        def decide_flag_of(
-            evaluator: FlagEvaluator, rules: RuleSet, key: Any, visitor: Any, parameters: Any
-        ) -> MboxOutcome | None:
-            active = overrides.active(_ids(visitor.id), evaluator._decisions)
-            raise_failure(active, [key.mbox])
-            return decide_flag(evaluator, overrides.laid_over(rules, active), key, visitor, parameters)
-
-        def make_engine_of(engine: DecisioningEngine, options: ClientSettings, **parts: Any) -> None:
-            is_remote = options.artifact_payload is None and not isinstance(options.artifact_location, Path)
-            if is_remote and options.transport is None and not state.network:
-                options = replace(
-                    options, artifact_payload=artifact(client=options.client), polling_interval=0
-                )
-            make_engine(engine, options, **parts)
-
-        def submit_of(notifier: Notifier, source: Any) -> bool:
-            if not state.network:
-                return True
+    def report(
+        self, owner: OfferPipeline | VisitorDecisions, own: Callable[[Any], bool]
+    ) -> Callable[[Any], bool]:
+        def record(source: Report) -> bool:
+            if isinstance(source, NotificationReport):
+                self._state.notifications.extend(source.prepared.request.notifications or ())
+                return own(source)
             if isinstance(source, DecisionReport):
                 source = source.resolve()
-            if isinstance(source, ImpressionReport):
-                kept = [one for one in source.impressions if not overrides.has_token(one.tokens)]
-                if source.impressions and not kept:
-                    return True
-                source = replace(source, impressions=kept, count=len(kept))
-            return submit(notifier, source)
+            with _deciding_for(_ids(source.prepared.request.id)):
+                for impression in source.impressions:
+                    self._state.exposures.append(_exposure(self._state, owner, source, impression))
+            return own(source)
 
-        def send_of(transport: HttpTransport, request: HttpRequest, **options: Any) -> Any:
-            _check_network(state, request)
-            return send(transport, request, **options)
+        return record
 
-        self.engine = engine_of
-        self.report = report_of
-        self.prepare_call = prepare_call_of
-        self.delivery_flow = delivery_flow_of
-        self.decide = decide_of
-        self.decide_mbox = decide_mbox_of
-        self.decide_flag = decide_flag_of
-        self.make_engine = make_engine_of
-        self.submit = submit_of
-        self.send = send_of
+    def prepare_call(
+        self, pipeline: OfferPipeline, offer: CallSettings, submitted: float | None = None
+    ) -> PreparedCall:
+        ids = _call_ids(pipeline, offer)
+        active = self._overrides.active(ids, pipeline.visitor_decisions)
+        raise_failure(active, _mbox_names(offer.request))
+        with _deciding_for(ids):
+            call = self._prepare_call(pipeline, offer, submitted)
+        request = call.prepared.request
+        self._state.requests.append(DeliveryRequest.from_json(request.to_json()))
+        if call.is_local:
+            return call
+        overridden, rest = _split(request, active)
+        if request.notifications and not self._state.network:
+            self._state.notifications.extend(request.notifications)
+            rest.notifications = None
+        if overridden is None and rest.notifications == request.notifications:
+            return call
+        return _answered(call, overridden, rest, self._overrides.laid_over(NO_RULES, active))
+
+    def delivery_flow(self, pipeline: OfferPipeline, call: PreparedCall) -> DeliveryFlow:
+        result = yield from self._delivery_flow(pipeline, call)
+        executed = result.response.execute
+        answers = [] if executed is None else executed.mboxes or []
+        self._state.exposures += [_server_exposure(call, answer) for answer in answers if answer.options]
+        if isinstance(call, _AnsweredCall) and call.overridden is not None:
+            prepared = replace(call.prepared, request=call.overridden)
+            _merge(result, self._decide(pipeline, replace(call, prepared=prepared)))
+        return result
+
+    def decide(self, pipeline: OfferPipeline, call: PreparedCall) -> TargetDeliveryResponse:
+        result = self._decide(pipeline, call)
+        if isinstance(call, _AnsweredCall):
+            result["meta"]["decisioning_method"] = DecisioningMethod.SERVER_SIDE.value
+        return result
+
+    def decide_mbox(
+        self, decisions: VisitorDecisions, name: str, visitor: Any, parameters: Any, shown: bool
+    ) -> Any:
+        decisions.check_visitor(visitor)
+        ids = _ids(visitor.id)
+        raise_failure(self._overrides.active(ids, decisions), [name])
+        with _deciding_for(ids):
+            return self._decide_mbox(decisions, name, visitor, parameters, shown)
+
+    def decide_flag(
+        self, evaluator: FlagEvaluator, rules: RuleSet, key: Any, visitor: Any, parameters: Any
+    ) -> MboxOutcome | None:
+        active = self._overrides.active(_ids(visitor.id), evaluator._decisions)
+        raise_failure(active, [key.mbox])
+        return self._decide_flag(
+            evaluator, self._overrides.laid_over(rules, active), key, visitor, parameters
+        )
+
+    def make_engine(self, engine: DecisioningEngine, options: ClientSettings, **parts: Any) -> None:
+        is_remote = options.artifact_payload is None and not isinstance(options.artifact_location, Path)
+        if is_remote and options.transport is None and not self._state.network:
+            options = replace(options, artifact_payload=artifact(client=options.client), polling_interval=0)
+        self._make_engine(engine, options, **parts)
+
+    def submit(self, notifier: Notifier, source: Any) -> bool:
+        if not self._state.network:
+            return True
+        if isinstance(source, DecisionReport):
+            source = source.resolve()
+        if isinstance(source, ImpressionReport):
+            kept = [one for one in source.impressions if not self._overrides.has_token(one.tokens)]
+            if source.impressions and not kept:
+                return True
+            source = replace(source, impressions=kept, count=len(kept))
+        return self._submit(notifier, source)
+
+    def send(self, transport: HttpTransport, request: HttpRequest, **options: Any) -> Any:
+        _check_network(self._state, request)
+        return self._send(transport, request, **options)
 
 
 class _Engine:
@@ -258,6 +255,15 @@ class _Attribute:
 
     def __set__(self, owner: Any, value: Any) -> None:
         vars(owner)[self._name] = value
+
+
+def _method(substitute: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that passes its instance on; a bound method on a class would not."""
+
+    def call(owner: Any, *arguments: Any, **options: Any) -> Any:
+        return substitute(owner, *arguments, **options)
+
+    return call
 
 
 @contextmanager
