@@ -81,6 +81,7 @@ def test_every_argument_has_a_help_text(command: str) -> None:
     assert len(explained) == len([row for row in rows if row.startswith("--")]) == 19
 
 
+@pytest.mark.slow
 def test_examples_of_the_help_pages_run() -> None:
     found = examples()
     assert len(found) > 10

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.cli import text_output
 from support.slow import slow
 from targetry import __version__
 
@@ -67,6 +68,7 @@ def test_module_calls_itself_targetry() -> None:
     assert b"Usage: targetry offers" in run(*MODULE, "offers", "--help").stdout
 
 
+@pytest.mark.slow
 def test_terminal_without_unicode_gets_escapes() -> None:
     arguments = ["offers", "--mbox", "delivery-note", "--geo", "country=DE"]
 
@@ -109,9 +111,7 @@ def test_closed_pipe_ends_a_command_quietly(arguments: str) -> None:
 
 
 def test_width_of_no_columns_is_that_of_a_pipe() -> None:
-    assert (
-        run(*MODULE, "artifact", COLUMNS="0").stdout == run(*MODULE, "artifact", COLUMNS="80").stdout != b""
-    )
+    assert run(*MODULE, "artifact", COLUMNS="0").stdout.decode() == text_output("artifact", width=80)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
@@ -125,6 +125,7 @@ def test_full_disk_is_one_line() -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a form of POSIX shells")
 def test_closed_standard_streams_are_empty() -> None:
     command = f"{shlex.join(MODULE)} artifact - -o json <&- >&-"

@@ -28,6 +28,7 @@ def visitors(folder: Path) -> list[str]:
         return [event.visitor for event in reader.events()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs limits that can be set from outside")
 def test_full_disk_is_reported_and_loses_no_acknowledged_event(tmp_path: Path) -> None:
     import resource
@@ -84,6 +85,7 @@ def test_locked_ledger_is_reported_and_works_again_afterwards(
     assert "another process keeps it locked" in caplog.text
 
 
+@pytest.mark.slow
 def test_damaged_ledger_is_set_aside_and_replaced_at_start(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database at all" * 1000)
     with process("--data", tmp_path, TARGETRY_EDGE_LOG="json") as running:

@@ -39,6 +39,7 @@ def test_command_prints_its_address_records_and_ends_on_sigterm(tmp_path: Path) 
         assert "Hero: autumn sale" in [activity.name for activity in ledger.activities()]
 
 
+@pytest.mark.slow
 def test_cluster_of_the_command_line_is_part_of_new_ids() -> None:
     request = {"context": {"channel": "web"}}
     with process("--cluster", "35") as running:

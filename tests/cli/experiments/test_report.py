@@ -419,6 +419,7 @@ def test_plot_follows_the_rates_over_the_days(shop: Path, tmp_path: Path) -> Non
     assert [text for text in texts if f">{text}<" not in drawn] == []
 
 
+@pytest.mark.slow
 def test_plot_is_limited_to_the_most_visited_activities(tmp_path: Path) -> None:
     events = [one for n in range(1, 23) for one in outcome("0", n, 1, str(n))]
     path = tmp_path / "rates.svg"
@@ -466,6 +467,7 @@ def test_report_mistakes_are_reported(tmp_path: Path) -> None:
         assert message in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [*slow("scipy"), "matplotlib"])
 def test_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)

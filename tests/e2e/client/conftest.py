@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -15,9 +16,21 @@ from e2e.client.any_client import AnyClient, Blocking, Connect, Looped, client_f
 from e2e.client.listener import Listener
 from e2e.client.scripts import PRELUDE, Run, started
 from e2e.client.target import CLIENT, ORGANIZATION, Target
+from support.slow import slow
 
 # For tests that take long and of code that both clients share.
 sync_only = pytest.mark.parametrize("connect", [Blocking], indirect=True, ids=["sync"])
+# For tests that take long: with the asynchronous client only in `scripts/test --all`.
+async_is_slow = pytest.mark.parametrize(
+    "connect", [Blocking, *slow(Looped)], indirect=True, ids=["sync", "async"]
+)
+
+
+@pytest.fixture(scope="module")
+def no_older_garbage() -> None:
+    """Exempt all objects that exist now from collections, which then take a tenth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

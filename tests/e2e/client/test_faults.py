@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from e2e.client.any_client import Connect
-from e2e.client.conftest import reach, sync_only
+from e2e.client.conftest import async_is_slow, reach, sync_only
 from e2e.client.target import DELIVERY, Target, artifact, offers
 from servers.certificates import Authority
 from servers.faulty import HANG, Behaviour, Close, Hang, Send, Steps, answer, drip, half, json_answer
@@ -280,6 +280,7 @@ def test_handlers_can_call_the_client(target: Target) -> None:
         client.get_offers(request=HERO)
 
 
+@async_is_slow
 def test_endpoint_down_until_the_queue_is_full(on_device: Connect, target: Target) -> None:
     """Check for bounded memory, exact counters, and delivery of the rest after recovery."""
     target.on(DELIVERY, answer(503, headers={"Retry-After": "0"}))

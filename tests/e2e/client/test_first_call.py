@@ -67,8 +67,8 @@ asyncio.run(main())
     ("kind", "name", "method", "is_secure"),
     [
         ("sync", "get_attributes", "server-side", True),
-        ("async", "visitor", "server-side", True),
         *slow(
+            ("async", "visitor", "server-side", True),
             ("sync", "trace", "hybrid", False),
             ("sync", "get_offers", "server-side", False),
             ("sync", "send_notifications", "hybrid", False),

@@ -109,6 +109,7 @@ def test_decoding_ends_at_the_deadline() -> None:
         assert time.monotonic() - started < LATE_S
 
 
+@pytest.mark.slow
 def test_decoding_of_a_task_ends_at_the_deadline() -> None:
     transport = AsyncSlowToDecode()
 

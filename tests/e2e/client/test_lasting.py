@@ -25,6 +25,7 @@ from servers.faulty import HANG
 from support.slow import slow
 from targetry import TargetClient
 
+pytestmark = pytest.mark.usefixtures("no_older_garbage")
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files in /proc")
 
 Scenario = Callable[[Target, Path], None]
@@ -37,11 +38,14 @@ CYCLES: dict[str, Scenario] = {
     "refused": lambda target, _: lasting.refused(target),
     "asyncio": lambda target, _: asyncio.run(lasting.awaited(target)),
 }
+EACH_RUN = {"server-side", "on-device", "asyncio"}
 
 
 @needs_proc
 @pytest.mark.parametrize("times", [8, *slow(30)])
-@pytest.mark.parametrize("scenario", CYCLES.values(), ids=CYCLES)
+@pytest.mark.parametrize(
+    "scenario", [CYCLES[name] if name in EACH_RUN else slow(CYCLES[name])[0] for name in CYCLES], ids=CYCLES
+)
 def test_closed_clients_leave_no_file_or_thread(
     scenario: Scenario, times: int, target: Target, tmp_path: Path
 ) -> None:
@@ -95,6 +99,7 @@ def test_decisions_leak_no_memory(times: int, decider: TargetClient, target: Tar
     assert growth(decide, times) < 250_000 + 5 * times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [200, *slow(800)])
 def test_large_offers_are_not_retained(times: int, target: Target) -> None:
     """Check also the telemetry, which is queued until the next request to the edge."""
@@ -121,6 +126,7 @@ def test_closed_client_is_collected(target: Target) -> None:
     assert [client() for client in clients] == [None] * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [200, *slow(800)])
 def test_requests_leak_no_memory(times: int, target: Target) -> None:
     with TargetClient.create(reach(target)) as client:

@@ -42,6 +42,7 @@ def task(number):
 """
 
 
+@pytest.mark.slow
 @needs_fork
 @needs_billiard
 def test_worker_of_a_billiard_pool_that_is_recycled_sends_its_reports(run: Run, target: Target) -> None:
@@ -63,6 +64,7 @@ pool.join()
     assert sorted(session_of(one.target) for one in target.requests_to(DELIVERY)) == ["s0", "s1", "s2"]
 
 
+@pytest.mark.slow
 @needs_fork
 @needs_billiard
 def test_process_of_billiard_sends_its_reports(run: Run, target: Target) -> None:

@@ -54,6 +54,7 @@ client.close()
     assert len(set.union(*used.values())) == 4
 
 
+@pytest.mark.slow
 @needs_fork
 def test_close_in_a_child_does_not_affect_the_parent(run: Run, target: Target) -> None:
     run(
@@ -98,6 +99,7 @@ assert client.stats().notifications.sent == 10
     assert sorted(set(sessions(target))) == ["child0", "child1", "child2", "child3", "parent"]
 
 
+@pytest.mark.slow
 @needs_fork
 def test_pending_telemetry_is_sent_by_the_parent_only(run: Run, target: Target) -> None:
     run(
@@ -115,6 +117,7 @@ client.close()
     assert [entry["requestId"] for entry in second["telemetry"]["entries"]] == [first["requestId"]]
 
 
+@pytest.mark.slow
 @needs_fork
 def test_child_polls_the_artifact_itself(run: Run, target: Target) -> None:
     run(
@@ -226,6 +229,7 @@ with asyncio.Runner() as runner:
     assert len(sessions(target)) == 6
 
 
+@pytest.mark.slow
 @needs_fork
 def test_multiprocessing_can_fork_and_spawn_with_an_open_client(run: Run, target: Target) -> None:
     run(
@@ -277,6 +281,7 @@ for n in range(20):
     assert took < LATE_S
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [START_METHODS[0], *slow(*START_METHODS[1:])])
 @pytest.mark.parametrize("first", ["worker", *slow("parent")])
 def test_unclosed_worker_of_multiprocessing_sends_its_reports(
@@ -361,14 +366,13 @@ called.wait(10)
 }
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in ("reports", "threads") else slow(name)[0] for name in HANGING]
-)
+@pytest.mark.parametrize("name", [name if name == "reports" else slow(name)[0] for name in HANGING])
 def test_process_ends_during_any_activity(name: str, run: Run, target: Target) -> None:
     target.on(DELIVERY, HANG)
     assert run(NO_TIMEOUT + HANGING[name]) < LATE_S
 
 
+@pytest.mark.slow
 def test_process_ends_while_a_handler_blocks_the_reports(run: Run, target: Target) -> None:
     target.on(DELIVERY, answer(400))
     script = """
@@ -384,6 +388,7 @@ client.get_offers(hero("s"))
     assert run(script) < LATE_S
 
 
+@pytest.mark.slow
 def test_process_ends_while_the_artifact_request_hangs(run: Run, target: Target) -> None:
     target.on(ARTIFACT, HANG)
     assert run("client = TargetClient.create(on_device, maximum_wait_ready=10)\n") < LATE_S
@@ -391,8 +396,10 @@ def test_process_ends_while_the_artifact_request_hangs(run: Run, target: Target)
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)],
-    ids=["TERM", "INT"],
+    [
+        pytest.param(signal.SIGTERM, -signal.SIGTERM, id="TERM"),
+        pytest.param(signal.SIGINT, -signal.SIGINT, id="INT", marks=pytest.mark.slow),
+    ],
 )
 def test_signal_ends_a_process_that_waits_for_a_response(
     number: signal.Signals, code: int, target: Target
@@ -430,6 +437,7 @@ while True:
     assert len(ids) == len(set(ids)) >= 3
 
 
+@pytest.mark.slow
 def test_frozen_process_continues_after_it_is_thawed() -> None:
     """Check a process that was frozen, as on Lambda: connections are closed, a poll is overdue."""
     script = """
@@ -474,6 +482,7 @@ client.close()
     )
 
 
+@pytest.mark.slow
 def test_client_with_invalid_options_leaves_no_thread(run: Run, target: Target) -> None:
     target.on(DELIVERY, answer(503))
     run(

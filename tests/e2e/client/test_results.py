@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from e2e.client.any_client import Connect
+from e2e.client.conftest import async_is_slow
 from e2e.client.target import CLIENT, DELIVERY, TNT_ID, Target, response_to
 from servers.faulty import (
     HANG,
@@ -249,6 +250,7 @@ def test_network_fault_raises_one_typed_error(
     assert client.get_offers(request=HERO)["response"].status == 200
 
 
+@async_is_slow
 def test_response_of_ten_megabytes_is_accepted(connect: Connect, target: Target) -> None:
     document = {"execute": {"mboxes": [{"options": [{"content": "x" * 10_000_000}]}]}}
     target.on(DELIVERY, json_answer(document))

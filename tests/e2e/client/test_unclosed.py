@@ -14,6 +14,7 @@ from e2e.client.conftest import reach
 from e2e.client.target import Target
 from targetry import AsyncTargetClient, DeliveryRequest, ExecuteRequest, MboxRequest, TargetClient
 
+pytestmark = pytest.mark.usefixtures("no_older_garbage")
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 
 Use = Callable[[dict[str, Any]], None]

@@ -14,6 +14,7 @@ import pytest
 
 from servers.clients import Serve, get
 from servers.faulty import Received, Steps, json_answer
+from support.slow import slow
 from targetry.http import AsyncHttpTransport
 
 _LIMIT = 3
@@ -105,7 +106,7 @@ blocking() if kind == "blocking" else looped()
 
 
 @needs_timer
-@pytest.mark.parametrize("kind", ["blocking", "asyncio"])
+@pytest.mark.parametrize("kind", ["blocking", *slow("asyncio")])
 def test_signal_handler_that_raises_leaks_no_connection(serve: Serve, kind: str) -> None:
     server = serve(Meeting())
     run = subprocess.run(

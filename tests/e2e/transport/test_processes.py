@@ -13,6 +13,7 @@ from servers.certificates import Authority
 from servers.clients import Serve
 from servers.faulty import HANG, FaultyServer, Steps, json_answer
 from support.python_process import environment
+from support.slow import slow
 
 _OK = json_answer({"status": 200})
 _PRELUDE = """
@@ -142,6 +143,7 @@ transport.close()
     assert [who for who, _ in askers(server)][2:] == [*["child"] * 5, "parent"]
 
 
+@pytest.mark.slow
 @needs_fork
 def test_threads_of_a_child_can_start_together(run: Run) -> None:
     server = run(
@@ -174,6 +176,7 @@ transport.close()
     assert [who for who, _ in askers(server)] == ["parent"] + ["child"] * 80
 
 
+@pytest.mark.slow
 @needs_fork
 def test_asyncio_works_in_a_child_forked_after_first_use(run: Run) -> None:
     server = run(
@@ -189,6 +192,7 @@ with asyncio.Runner() as runner:
     assert askers(server) == [("parent", 1), ("child", 2), ("parent", 1)]
 
 
+@pytest.mark.slow
 def test_interrupted_request_closes_its_connection(run: Run) -> None:
     run(
         """
@@ -262,6 +266,7 @@ gc.collect()
     assert [connection for _, connection in askers(server)] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_asyncio_transport_collected_within_its_loop_closes_silently(run: Run) -> None:
     server = run(
         """
@@ -284,7 +289,7 @@ asyncio.run(main())
     "call",
     [
         "HttpTransport(**options).send(question, timeout=0.1)",
-        "asyncio.run(AsyncHttpTransport(**options).send(question, timeout=0.1))",
+        *slow("asyncio.run(AsyncHttpTransport(**options).send(question, timeout=0.1))"),
     ],
     ids=["blocking", "asyncio"],
 )

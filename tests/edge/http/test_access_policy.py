@@ -383,6 +383,7 @@ def test_option_of_the_command_line_allows_origins() -> None:
             assert _asked(port, origin) == status
 
 
+@pytest.mark.slow
 def test_option_from_the_environment_allows_origins() -> None:
     with process(TARGETRY_EDGE_ALLOW_ORIGIN="https://a.example https://b.example") as running:
         port = int(address(running).rpartition(":")[2])
@@ -390,6 +391,7 @@ def test_option_from_the_environment_allows_origins() -> None:
             assert _asked(port, origin) == status
 
 
+@pytest.mark.slow
 def test_workers_allow_origins() -> None:
     with process("--workers", "2", "--allow-origin", "https://a.example") as running:
         port = int(address(running).rpartition(":")[2])
