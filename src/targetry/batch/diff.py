@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 import numpy as np
@@ -24,7 +24,7 @@ from targetry.device.ruleset import CompiledRule
 from targetry.errors import OptionError
 
 ChangeKind = Literal["content", "experience", "activity", "gained", "lost", "remote"]
-CHANGE_KINDS: Final = ("content", "experience", "activity", "gained", "lost", "remote")
+CHANGE_KINDS: Final[tuple[ChangeKind, ...]] = get_args(ChangeKind)
 Cause = Literal["rule removed", "rule added", "property", "audience", "split", "order", "content", "remote"]
 
 _MOST_COUNTED: Final = 4_000_000  # pairs of rules that are counted in a table

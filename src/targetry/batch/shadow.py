@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -30,7 +30,7 @@ from targetry.models.recorded import (
 from targetry.models.recorded_tally import UNREADABLE, LogTally
 
 Outcome = Literal["agreed", "other_experience", "only_server", "only_device", "unknown", "remote"]
-OUTCOMES: Final = ("agreed", "other_experience", "only_server", "only_device", "unknown", "remote")
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 
 class Difference(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from targetry.errors import OptionError
 from targetry.models.scalars import shown
@@ -13,9 +13,9 @@ Events = Literal["log", "span", "both", "none"]
 ContextId = Literal["hash", "plain", "none"]
 Spans = Literal["http", "all", "none"]
 
-EVENTS: Final[tuple[Events, ...]] = ("log", "span", "both", "none")
-CONTEXT_IDS: Final[tuple[ContextId, ...]] = ("hash", "plain", "none")
-SPANS: Final[tuple[Spans, ...]] = ("http", "all", "none")
+EVENTS: Final[tuple[Events, ...]] = get_args(Events)
+CONTEXT_IDS: Final[tuple[ContextId, ...]] = get_args(ContextId)
+SPANS: Final[tuple[Spans, ...]] = get_args(Spans)
 
 SCOPE: Final = "targetry"
 SCOPE_VERSION: Final = __version__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -17,7 +17,7 @@ from targetry.models.recorded_tally import UNREADABLE, LogTally
 from targetry.recording.answers import AnswerError, Answers
 
 ReplayOutcome = Literal["same", "content", "experience", "gained", "lost"]
-REPLAY_OUTCOMES: Final = ("same", "content", "experience", "gained", "lost")
+REPLAY_OUTCOMES: Final[tuple[ReplayOutcome, ...]] = get_args(ReplayOutcome)
 
 _PROGRESS_LINES: Final = 50
 

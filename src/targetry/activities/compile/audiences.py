@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from targetry.activities.compile.activity_set import ActivitySet, texts_of
 from targetry.activities.expressions import ExpressionError, parse_expression
-from targetry.activities.model.definitions import AudienceDefinition, Schedule
+from targetry.activities.model.definitions import AudienceDefinition, Schedule, Weekday
 from targetry.activities.model.finding import Finding
 from targetry.activities.model.ids import derived_id
 
@@ -16,7 +16,7 @@ MAX_CONDITION_VALUES: Final = 20_000
 _TIMESTAMP: Final = {"var": "current_timestamp"}
 _TIME: Final = {"var": "current_time"}
 _DAY: Final = {"var": "current_day"}
-_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 
 
 class AudienceTable(Mapping[str, Any]):

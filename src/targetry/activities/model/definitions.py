@@ -30,6 +30,7 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 Id = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Audiences = str | list[str]
 Window = tuple[Percent, Percent]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -185,9 +186,7 @@ class Schedule(_Part, frozen=True, kw_only=True):
     to: Annotated[
         str | None, Meta(description="End in ISO 8601 with an offset; the moment itself is excluded.")
     ] = None
-    days: Annotated[
-        list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Meta(description="Weekdays, in UTC.")
-    ] = []
+    days: Annotated[list[Weekday], Meta(description="Weekdays, in UTC.")] = []
     hours: Annotated[
         str | None,
         Meta(description="Hours of the day like `09:00-17:00`, in UTC; the end is excluded."),
