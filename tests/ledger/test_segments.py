@@ -11,6 +11,7 @@ import pytest
 
 from support.ledger import event, run_sql
 from targetry.errors import OptionError
+from targetry.ledger import group_commit
 from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.sums import Segments
@@ -110,12 +111,13 @@ def test_wrong_facts_are_refused_at_the_door(tmp_path: Path, facts: Any) -> None
         ledger.record([event("a", facts=facts)])
 
 
-def test_facts_that_are_no_json_are_left_out(tmp_path: Path) -> None:
+def test_facts_that_are_no_json_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600.0)
     with Ledger.open(tmp_path, sync="NORMAL") as ledger:
         ledger.record([event("a"), event("b", visitor="bob"), event("c", visitor="eve")])
-        run_sql(tmp_path, "UPDATE event SET facts = '{' WHERE id = 'a'")
-        run_sql(tmp_path, "UPDATE event SET facts = x'ff' WHERE id = 'b'")
-        run_sql(tmp_path, """UPDATE event SET facts = '{"browser": 7}' WHERE id = 'c'""")
+        run_sql(tmp_path, "UPDATE new_event SET facts = '{' WHERE id = 'a'")
+        run_sql(tmp_path, "UPDATE new_event SET facts = x'ff' WHERE id = 'b'")
+        run_sql(tmp_path, """UPDATE new_event SET facts = '{"browser": 7}' WHERE id = 'c'""")
         assert [one.facts for one in ledger.events()] == [None, None, None]
         with ledger.reader() as reader:
             assert set(reader.segments("browser")) == {"", "7"}

@@ -404,17 +404,47 @@ def test_report_counts_what_killed_processes_left(tmp_path: Path) -> None:
     """Insert rows only, as a process does that is killed before it counts."""
     events = [*outcome("0", 30, 10), *outcome("1", 1_500, 20)]
     Ledger.open(tmp_path).close()
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    with connection:
-        marks = ", ".join("?" * len(LedgerEvent.__struct_fields__))
-        connection.executemany(
-            f"INSERT INTO event ({', '.join(LedgerEvent.__struct_fields__)}) VALUES ({marks})",
-            map(event_row, events),
-        )
-    connection.close()
+    with connected(tmp_path) as connection:
+        insert_counted_later(connection, events)
     with Reader.open(tmp_path) as reader:
         assert shown(reader.sums()) == aggregate_plainly(events)
     assert uncounted_events(tmp_path) == 0
+
+
+def test_file_of_the_fifth_format_counts_what_it_recorded(tmp_path: Path) -> None:
+    counted, left = outcome("0", 30, 10), outcome("1", 20, 5)
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record(counted)
+    with connected(tmp_path) as connection:
+        connection.executescript("DROP TABLE new_event; PRAGMA user_version = 5")
+        insert_counted_later(connection, left)
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        assert not any(ledger.record([*counted, *left]))
+        assert sums_of(tmp_path) == aggregate_plainly([*counted, *left])
+        assert list(ledger.events()) == [*counted, *left]
+
+
+def test_event_that_an_earlier_version_records_too_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two versions of Targetry can record in one folder while one is replaced."""
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600.0)
+    events = outcome("0", 30, 10)
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record(events)
+        with connected(tmp_path) as connection:
+            insert_counted_later(connection, events[5:9])
+        assert sums_of(tmp_path) == aggregate_plainly(events)
+        assert len(list(ledger.events())) == len(events)
+
+
+def insert_counted_later(connection: sqlite3.Connection, events: list[LedgerEvent]) -> None:
+    """Insert rows as an edge of the fifth format does."""
+    marks = ", ".join("?" * len(LedgerEvent.__struct_fields__))
+    connection.executemany(
+        f"INSERT INTO event ({', '.join(LedgerEvent.__struct_fields__)}) VALUES ({marks})",
+        map(event_row, events),
+    )
 
 
 def test_two_reports_during_a_prune_count_the_events_of_their_snapshots(tmp_path: Path) -> None:

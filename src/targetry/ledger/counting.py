@@ -1,8 +1,10 @@
 """Counting of a ledger's events into its kept sums, many events by a few statements.
 
-To record an event only inserts its row. `counted` holds the number (`seq`) of the last counted
-event, and the transaction that counts events moves it on, so each event is counted once, whichever
-process does it and whenever a process is killed.
+To record an event only inserts its row in `new_event`. That table stays small, so a commit writes
+few pages; the indexes of `event` have a page for almost each event of a commit. The transaction
+that counts events moves them to `event`. `counted` holds the number (`seq`) of the last counted
+one, and the same transaction moves it on, so each event is counted once, whichever process does it
+and whenever a process is killed.
 
 Counting an event a second time would change its impressions only, which are added up; each other
 step keeps the earliest or the latest event. Removals use that to count the remaining events of a
@@ -122,9 +124,20 @@ def _plus(*names: str) -> str:
 
 _IMPRESSIONS: Final = f"""
     INSERT INTO impression_sum (activity_id, experience_id, impressions)
-    SELECT activity_id, experience_id, count(*) FROM temp.counting WHERE {IS_IMPRESSION} GROUP BY 1, 2
+    SELECT activity_id, experience_id, count(*) FROM event
+    WHERE seq > :start AND seq <= :end AND {IS_IMPRESSION} AND {is_event()} GROUP BY 1, 2
     ON CONFLICT (activity_id, experience_id) DO UPDATE SET impressions = impressions + excluded.impressions
 """
+# Most events are later impressions of the same experience, which change no other sum.
+_NEXT_EVENTS: Final = _counting(
+    f"""
+    seq > :start AND seq <= :end AND NOT ({IS_IMPRESSION} AND EXISTS (
+        SELECT 1 FROM participation AS own WHERE own.visitor = event.visitor AND own.activity_id = event.activity_id
+            AND (own.first_ms, own.first_id) <= (event.timestamp_ms, event.id)
+            AND (own.switched OR own.experience_id = event.experience_id)
+    ))
+    """
+)
 _IS_EARLIER: Final = "(first_ms IS NULL OR (excluded.first_ms, excluded.first_id) < (first_ms, first_id))"
 _IS_ANOTHER: Final = "(experience_id IS NOT NULL AND experience_id != excluded.experience_id)"
 _HAS_PAIR: Final = (
@@ -271,6 +284,16 @@ _ADD_TO_SUMS: Final = (
     ON CONFLICT (activity_id) DO UPDATE SET {_plus("switched", "outside")}
     """,
 )
+_STORED: Final = (
+    "id, kind, visitor, activity_id, experience_id, location, token, timestamp_ms, session_id, order_id, order_total, "
+    "recorded_ms, facts"
+)
+_LAST_TO_MOVE: Final = "SELECT max(seq) FROM (SELECT seq FROM new_event ORDER BY seq LIMIT ?)"
+# Another version of Targetry can have recorded an event with the same id.
+_MOVE: Final = (
+    f"INSERT OR IGNORE INTO event ({_STORED}) SELECT {_STORED} FROM new_event WHERE seq <= :last ORDER BY seq",
+    "DELETE FROM new_event WHERE seq <= :last",
+)
 _COUNTED_SEQ: Final = "SELECT seq FROM counted"
 _LAST_SEQ: Final = "SELECT ifnull(max(seq), 0) FROM event"
 _NEXT: Final = "SELECT max(seq), count(*) FROM (SELECT seq FROM event WHERE seq > ? ORDER BY seq LIMIT ?)"
@@ -281,7 +304,8 @@ def uncounted(connection: sqlite3.Connection) -> int:
     (last,) = connection.execute(_LAST_SEQ).fetchone()
     (counted,) = connection.execute(_COUNTED_SEQ).fetchone()
     (entering,) = connection.execute("SELECT count(*) FROM entering").fetchone()
-    return max(0, int(last - counted)) + int(entering)
+    (new,) = connection.execute("SELECT count(*) FROM new_event").fetchone()
+    return max(0, int(last - counted)) + int(entering) + int(new)
 
 
 def count_chunk(connection: sqlite3.Connection, most: int = CHUNK) -> int:
@@ -296,15 +320,24 @@ def count_chunk(connection: sqlite3.Connection, most: int = CHUNK) -> int:
     """
     if pieces := _count_piece(connection):
         return pieces
+    _move(connection, most)
     (counted,) = connection.execute(_COUNTED_SEQ).fetchone()
     end, number = connection.execute(_NEXT, (counted, most)).fetchone()
     if not number:
         return 0
     _start(connection)
-    connection.execute(_counting("seq > ? AND seq <= ?"), (counted, end))
-    _run(connection, (_IMPRESSIONS, *_AFFECT, *_COUNT, *_COUNT_MADE, *_ADD_TO_SUMS))
+    for statement in (_IMPRESSIONS, _NEXT_EVENTS):
+        connection.execute(statement, {"start": counted, "end": end})
+    _run(connection, (*_AFFECT, *_COUNT, *_COUNT_MADE, *_ADD_TO_SUMS))
     connection.execute("UPDATE counted SET seq = ?", (end,))
     return int(number)
+
+
+def _move(connection: sqlite3.Connection, most: int) -> None:
+    """Move new events to `event`, where they get a `seq` above those of all others."""
+    (last,) = connection.execute(_LAST_TO_MOVE, (most,)).fetchone()
+    for statement in _MOVE if last is not None else ():
+        connection.execute(statement, {"last": last})
 
 
 def commit_chunk(connection: sqlite3.Connection, most: int = CHUNK) -> int:

@@ -347,6 +347,13 @@ def _make_tables(connection: sqlite3.Connection, progress: Progress) -> None:
 
 def upgrade_statements(version: int) -> Iterator[str]:
     """Yield the statements that lead from a format, 0 for an empty file, to the current one."""
+    if version < schema.COUNTED_FORMAT:
+        yield from _statements_of_counting(version)
+    yield schema.ADD_NEW_EVENTS
+
+
+def _statements_of_counting(version: int) -> Iterator[str]:
+    """Yield the statements that lead from a format, 0 for an empty file, to `COUNTED_FORMAT`."""
     has_sums = version >= schema.SUMS_FORMAT
     if version < 1:
         yield from schema.FIRST_FORMAT

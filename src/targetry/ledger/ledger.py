@@ -4,7 +4,7 @@
 a crash of the machine. Concurrent calls share the cost of the sync (`group_commit`). With
 `sync="NORMAL"` events survive a crash of the process, not always one of the machine. Sums count the
 events later (`counting`): about a thousand at a time, when nothing was recorded for half a second,
-and when a ledger is closed or opened for reading.
+and when a ledger is closed, pruned or opened for reading.
 
 Ids of events are idempotency keys: an event that is recorded again changes nothing. After an error
 no event of the call is recorded, so the call can be repeated unchanged.
@@ -39,7 +39,7 @@ _FIELDS: Final = LedgerEvent.__struct_fields__
 _COLUMNS: Final = ", ".join(_FIELDS)
 # Rows of one statement. Each statement releases the interpreter's lock and waits to get it back.
 _MAX_ROWS: Final = 64
-_LATEST: Final = "SELECT id FROM event ORDER BY seq DESC LIMIT ?"
+_LATEST: Final = "SELECT id FROM new_event ORDER BY seq DESC LIMIT ?"
 _DESCRIBE: Final = (
     "INSERT INTO activity (id, name, type, shares_since_ms) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
     "SET name = excluded.name, type = excluded.type, shares_since_ms = excluded.shares_since_ms"
@@ -191,7 +191,11 @@ def _insert_statement(count: int) -> str:
     """Return a statement with the time of recording and the events' fields as parameters."""
     numbers = itertools.count(2)
     values = ", ".join(f"({', '.join(f'?{next(numbers)}' for _ in _FIELDS)}, ?1)" for _ in range(count))
-    return f"INSERT INTO event ({_COLUMNS}, recorded_ms) VALUES {values} ON CONFLICT (id) DO NOTHING"
+    columns = f"{_COLUMNS}, recorded_ms"
+    return (
+        f"INSERT INTO new_event ({columns}) WITH given ({columns}) AS (VALUES {values}) SELECT * FROM given "
+        "WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.id = given.id) ON CONFLICT (id) DO NOTHING"
+    )
 
 
 def _describe(activities: Sequence[ActivityDescription], now_ms: int, connection: sqlite3.Connection) -> None:

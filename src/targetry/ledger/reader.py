@@ -30,7 +30,7 @@ from targetry.ledger.event import (
     event_of_row,
 )
 from targetry.ledger.group_commit import WriteLock
-from targetry.ledger.schema import COUNTED_FORMAT, FACTS_FORMAT, SUMS_FORMAT, is_event
+from targetry.ledger.schema import COUNTED_FORMAT, FACTS_FORMAT, NEW_EVENTS_FORMAT, SUMS_FORMAT, is_event
 from targetry.ledger.selection import (
     ALL_EVENTS,
     EventSelection,
@@ -50,7 +50,7 @@ from targetry.ledger.timeline import Timeline, read_timeline
 
 # Other programs can write to the file as well, so rows that are no events are skipped.
 _EVENTS: Final = (
-    f"SELECT {', '.join(LedgerEvent.__struct_fields__[:-1])}, {{facts}} FROM event WHERE {is_event(has_location=True)} "
+    f"SELECT {', '.join(LedgerEvent.__struct_fields__[:-1])}, {{facts}} FROM {{table}} WHERE {is_event(has_location=True)} "
     "AND typeof(order_id) IN ('text', 'null') AND typeof(order_total) IN ('real', 'null')"
 )
 _EXPOSURES: Final = (
@@ -110,12 +110,12 @@ class Reader:
         """Yield the selected events in the order of their recording. Raises `LedgerError`."""
         condition, parameters = event_condition("event", selection, "?")
         with translate_errors(self._path):
-            has_facts = format_of(self._connection) >= FACTS_FORMAT
-            events = _EVENTS.format(
-                facts="CASE typeof(facts) WHEN 'text' THEN facts END" if has_facts else "NULL"
-            )
-            for row in self._connection.execute(f"{events} AND {condition} ORDER BY seq", parameters):
-                yield event_of_row(row)
+            version = format_of(self._connection)
+            facts = "CASE typeof(facts) WHEN 'text' THEN facts END" if version >= FACTS_FORMAT else "NULL"
+            tables = ["event", "new_event AS event"] if version >= NEW_EVENTS_FORMAT else ["event"]
+            for table in tables:
+                query = f"{_EVENTS.format(facts=facts, table=table)} AND {condition} ORDER BY seq"
+                yield from map(event_of_row, self._connection.execute(query, parameters))
 
     def exposures(self, selection: EventSelection = ALL_EVENTS) -> Iterator[FirstImpression]:
         """Yield the selected first impressions of each visitor and activity, in any order.
@@ -233,9 +233,7 @@ class Reader:
 
 def _uncounted(connection: sqlite3.Connection) -> int:
     """Return the number of events that are not in the sums, about."""
-    if format_of(connection) < COUNTED_FORMAT:
-        return 0
-    return uncounted(connection)
+    return uncounted(connection) if format_of(connection) >= NEW_EVENTS_FORMAT else 0
 
 
 def _count(folder: Path, waiting: int, progress: Progress) -> sqlite3.Connection:

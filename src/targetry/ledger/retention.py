@@ -26,7 +26,7 @@ from targetry._runtime.file_lock import FileLock
 from targetry._runtime.logger import Log
 from targetry._runtime.periodic_task import PeriodicTask
 from targetry.errors import OptionError, TargetError
-from targetry.ledger.counting import recount_orders, recount_visitors
+from targetry.ledger.counting import commit_chunk, recount_orders, recount_visitors, uncounted
 from targetry.ledger.database import BUSY_S, FILE_NAME, LedgerFile, Progress, Warn, no_progress
 from targetry.ledger.errors import missing_ledger, translate_errors
 from targetry.ledger.group_commit import WriteLock
@@ -301,10 +301,20 @@ def _opened(
         with translate_errors(file.path):
             connection = file.connection()
             connection.execute("CREATE TEMP TABLE IF NOT EXISTS pruned_visitor (visitor PRIMARY KEY)")
+            _count(connection, lock)
             yield connection, _Pruning(file, lock)
     finally:
         file.close()
         lock.remove_file()
+
+
+def _count(connection: sqlite3.Connection, lock: WriteLock) -> None:
+    """Count the events that are recorded now: only counted ones are removed."""
+    waiting, counted = uncounted(connection), 1
+    while waiting > 0 and counted:
+        with lock.hold_in_background():
+            counted = commit_chunk(connection)
+        waiting -= counted
 
 
 def cutoff_ms(keep_days: float, now_ms: int | None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 SUMS_FORMAT: Final = 3
 """The first format with the sums of `SUMS`; its triggers counted each event."""
 
@@ -18,6 +18,9 @@ FACTS_FORMAT: Final = 4
 
 COUNTED_FORMAT: Final = 5
 """The first format whose events are counted after they are recorded."""
+
+NEW_EVENTS_FORMAT: Final = 6
+"""The first format with a table for events that are not counted yet."""
 
 APPLICATION: Final = 0x54524759  # distinguishes our files from those of other programs
 
@@ -280,3 +283,13 @@ ADD_COUNTED: Final = (
     """,
 )
 """Statements for the fifth format; `counted` gets the number of the last counted event."""
+
+ADD_NEW_EVENTS: Final = """
+    CREATE TABLE new_event (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, visitor TEXT NOT NULL,
+        activity_id TEXT NOT NULL, experience_id TEXT NOT NULL, location TEXT NOT NULL, token TEXT NOT NULL,
+        timestamp_ms INTEGER NOT NULL, session_id TEXT NOT NULL, order_id TEXT, order_total REAL, recorded_ms INTEGER,
+        facts TEXT
+    )
+"""
+"""Statement for the sixth format: the table from which counting moves events to `event`."""
