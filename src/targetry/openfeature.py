@@ -30,9 +30,10 @@ from targetry._client.options import ClientOptions
 from targetry._client.sync_client import TargetClient
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet, changed_mboxes
-from targetry.errors import OptionError, TargetError, TransportError
+from targetry.errors import OptionError, TargetError
 from targetry.events import ARTIFACT_DOWNLOAD_SUCCEEDED, ARTIFACT_FRESH, ARTIFACT_STALE
 from targetry.flags.context import TARGETING_KEY
+from targetry.flags.errors import FlagError
 from targetry.flags.evaluation import FlagEvaluation
 from targetry.flags.flow import drive, drive_async
 from targetry.flags.settings import Impressions, flag_settings
@@ -392,4 +393,4 @@ def _in_thread(client: TargetClient) -> Callable[[Step], Awaitable[object]]:
 
 
 def _refuse(step: Step) -> object:
-    raise TransportError(reason="this client is asynchronous: use get_…_async")
+    raise FlagError("GENERAL", "this client is asynchronous: use get_…_async")

@@ -13,6 +13,7 @@ import pytest
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import (
     ErrorCode,
+    GeneralError,
     OpenFeatureError,
     ProviderFatalError,
     ProviderNotReadyError,
@@ -296,15 +297,18 @@ def test_hanging_server_takes_the_timeout(started: Any, target: Target) -> None:
 
 
 def test_asynchronous_client_awaits_and_decides_here_without_a_wait(target: Target) -> None:
-    async def ask() -> tuple[str, str, ErrorCode]:
+    async def ask() -> tuple[str, str]:
         client = await AsyncTargetClient.create(options(target, decisioning_method="hybrid"))
         async with client:
             provider = TargetProvider(client)
             provider.initialize(EvaluationContext())
             details = await provider.resolve_string_details_async("far:title", "d", SOMEONE)
-            return details.value, value(provider, "hero:title"), error_of(provider, "far:title")
+            with pytest.raises(GeneralError) as refused:
+                value(provider, "far:title")
+            assert refused.value.error_message == "this client is asynchronous: use get_…_async"
+            return details.value, value(provider, "hero:title")
 
-    assert asyncio.run(ask()) == ("remote far", "first", ErrorCode.GENERAL)
+    assert asyncio.run(ask()) == ("remote far", "first")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is not there")
