@@ -133,6 +133,11 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
     "text": ("acme", OptionError, "TARGETRY: must be a mapping"),
     "client": ({"client": 5}, OptionError, "TARGETRY.client: must be a client or a mapping"),
     "client option": (options(timeout="soon"), OptionError, "TARGETRY.timeout: "),
+    "unknown client option": (
+        options(organisation_id="1@AdobeOrg"),
+        ImproperlyConfigured,
+        "TARGETRY: .*organisation_id.*did you mean 'organization_id'",
+    ),
     "client and options": (
         {"client": options, "timeout": 5},
         OptionError,

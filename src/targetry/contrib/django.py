@@ -304,6 +304,7 @@ class _Integration:
 
         Raises:
             OptionError: An option of the client is wrong, or the client is of the wrong kind.
+            ImproperlyConfigured: There is no such option of a client.
         """
         found = self._sources.get(asynchronous)
         if found is None:
@@ -363,11 +364,8 @@ def _web_settings(given: Any) -> WebSettings:
                 options[name] = import_string(value)
             except ImportError as error:
                 raise OptionError(f"{path}.{name}", f"could not be imported: {error}") from error
-    try:
-        with _prefixed(path):
-            checked = share_consent(web_settings(options))
-    except TypeError as error:
-        raise ImproperlyConfigured(f"{path}: {error}") from error
+    with _prefixed(path):
+        checked = share_consent(web_settings(options))
     if checked.openfeature:
         import targetry.contrib.openfeature_context  # noqa: F401  its absence is an error at the start
     return checked
@@ -398,11 +396,13 @@ def _client_of(given: dict[str, Any]) -> Any:
 
 @contextmanager
 def _prefixed(prefix: str) -> Iterator[None]:
-    """Put the name of the setting before the paths of wrong options."""
+    """Put the name of the setting before the paths of wrong options, and before unknown ones."""
     try:
         yield
     except OptionError as error:
         raise OptionError(f"{prefix}.{error.path}", error.reason) from error
+    except TypeError as error:
+        raise ImproperlyConfigured(f"{prefix}: {error}") from error
 
 
 def _is_asgi(request: HttpRequest) -> bool:
