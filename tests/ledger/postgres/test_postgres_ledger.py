@@ -35,7 +35,7 @@ from targetry.ledger.postgres.retention import prune_postgres
 from targetry.ledger.postgres.schema import MIGRATIONS
 from targetry.ledger.postgres.timeline import read_timeline
 from targetry.ledger.selection import EventSelection
-from targetry.ledger.sums import ActivitySums
+from targetry.ledger.sums import ActivitySums, read_segments
 from targetry.ledger.timeline import StepFigures
 from targetry.report.aggregation import aggregated
 from targetry.report.report import report_on_ledger
@@ -46,7 +46,7 @@ DAY_MS = 86_400_000
 EMPTY = (
     "TRUNCATE targetry_event, targetry_activity, targetry_experience, targetry_uncounted, targetry_recount, "
     "targetry_counted, targetry_participation, targetry_purchase, targetry_impression_sum, targetry_cohort_sum, "
-    "targetry_activity_sum"
+    "targetry_activity_sum, targetry_segment_sum"
 )
 MANY = [*outcome("0", 40, 10), *outcome("1", 40, 20)]
 
@@ -162,6 +162,7 @@ fields = st.tuples(
     st.integers(0, 2),
     st.sampled_from([None, "A", "B", ""]),
     st.sampled_from([None, 0.1, 19.99, -3.0, 1e12, 1e300]),
+    st.sampled_from([None, {}, {"browser": "a"}, {"browser": "b", "plan": ""}, {"browser": ""}]),
 )
 
 
@@ -183,8 +184,9 @@ def numbered(drawn: list[Any]) -> list[LedgerEvent]:
             experience_id=experience,
             order_id=key,
             order_total=total,
+            facts=facts,
         )
-        for n, (kind, visitor, activity, experience, at, day, key, total) in enumerate(drawn)
+        for n, (kind, visitor, activity, experience, at, day, key, total, facts) in enumerate(drawn)
     ]
 
 
@@ -198,13 +200,18 @@ def assert_equal_sums(
     with ledger.reader() as reader:
         made = flat(reader.sums(cap, amounts=True))
         visitors = sorted(reader.visitors(DAY_MS))
+        segments = reader.segments("browser", cap)
     with aggregated(events, activities) as sqlite:
         expected = flat(sqlite.sums(cap, amounts=True))
         others = sorted(sqlite.visitors(DAY_MS))
+        expected_segments = read_segments(sqlite._connection, "browser", cap)
     assert [one[:5] for one in visitors] == [one[:5] for one in others]
     assert [one[5:] for one in visitors] == [pytest.approx(one[5:], abs=1e-5) for one in others]
     assert made.keys() == expected.keys()
     assert list(made.values()) == pytest.approx(list(expected.values()), rel=1e-9, abs=1e-5)
+    assert segments.keys() == expected_segments.keys()
+    for value, sums in segments.items():
+        assert flat(sums) == pytest.approx(flat(expected_segments[value]), rel=1e-9, abs=1e-5)
 
 
 @given(st.lists(fields, max_size=24).map(numbered), st.sampled_from([None, 10.0]), st.data())
@@ -326,6 +333,35 @@ def test_ledger_of_the_first_format_is_read_and_upgraded(url: str) -> None:
             after = report_on_ledger(reader).activities
     assert before[0].visitors == after[0].visitors == 80
     assert (before[0].conversions, after[0].conversions) == (30, 31)
+
+
+def test_ledger_of_the_third_format_gets_sums_of_segments(url: str) -> None:
+    events = [event(str(n), visitor=f"v{n}", facts={"browser": f"b{n % 3}"}) for n in range(9)]
+    with PostgresLedger.open(url) as ledger:
+        ledger.record(events)
+        with ledger.reader() as reader:
+            expected = reader.segments("browser")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP TABLE targetry_segment_sum; UPDATE targetry_ledger SET format = 3")
+        connection.execute("ALTER TABLE targetry_participation DROP COLUMN facts")
+        connection.execute("INSERT INTO targetry_uncounted SELECT seq FROM targetry_event")
+    with open_reader(url) as reader:
+        assert reader.sums()["1"].experiences["0"].visitors == 9
+        assert reader.segments("browser") == {}
+    with PostgresLedger.open(url) as ledger, ledger.reader() as reader:
+        assert {value: flat(sums) for value, sums in reader.segments("browser").items()} == {
+            value: flat(sums) for value, sums in expected.items()
+        }
+
+
+def test_facts_that_are_no_object_are_left_out(url: str) -> None:
+    """Other programs can write to the tables."""
+    with PostgresLedger.open(url) as ledger:
+        ledger.record([event("a"), event("b", visitor="bob", facts={"browser": "safari"})])
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("UPDATE targetry_event SET facts = '[1]' WHERE id = 'a'")
+        with ledger.reader() as reader:
+            assert set(reader.segments("browser")) == {"", "safari"}
 
 
 def test_sums_by_a_fact_equal_those_of_sqlite(url: str, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ LOCK: Final = 0x54524761
 """Key of the advisory lock of the process that counts or removes events."""
 
 _CHUNK: Final = 20_000
-_FIELDS: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total"
+_FIELDS: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total, facts"
 IS_IMPRESSION: Final = "kind IN ('impression', 'display') AND activity_id <> '' AND experience_id <> ''"
 """SQL condition for an event that is an impression of an activity."""
 
@@ -37,7 +37,11 @@ _BOUGHT: Final = """
     coalesce(sum(bought.micros) FILTER (WHERE at_ms >= part.first_ms), 0) AS micros,
     count(*) FILTER (WHERE at_ms >= part.first_ms AND bought.unusable) AS unusable
 """
-_SUMS: Final = ("visitors", "conversions", "orders", "micros", "unusable")
+SUMS: Final = ("visitors", "conversions", "orders", "micros", "unusable")
+"""Sums of each cohort and segment: the columns of their tables after the key."""
+
+COHORT_KEY: Final = "activity_id, experience_id, day, entered"
+SEGMENT_KEY: Final = f"name, value, {COHORT_KEY}"
 HAS_CONVERTED: Final = (
     "coalesce(experience_id IS NOT NULL AND greatest(last_click_ms, last_order_ms) >= first_ms, false)"
 )
@@ -45,16 +49,28 @@ HAS_CONVERTED: Final = (
 
 _CONTRIBUTION: Final = f"""
     SELECT visitor, activity_id, experience_id, first_ms, first_ms / {DAY_MS} AS day, first_ms >= coalesce(since_ms, 0) AS entered,
-        {HAS_CONVERTED} AS converted, orders, micros, unusable, switched,
+        {HAS_CONVERTED} AS converted, orders, micros, unusable, switched, facts,
         NOT {HAS_CONVERTED} AND (last_click_ms IS NOT NULL OR bound_orders > 0) AS outside
     FROM targetry_participation LEFT JOIN targetry_counted USING (activity_id)
 """
-_COHORT_OF_ACTIVITY: Final = f"""
-    INSERT INTO targetry_cohort_sum (activity_id, experience_id, day, entered, {", ".join(_SUMS)})
-    SELECT activity_id, experience_id, day, entered,
-        count(*), count(*) FILTER (WHERE converted), sum(orders), sum(micros), sum(unusable)
+_SUM: Final = "count(*), count(*) FILTER (WHERE converted), sum(orders), sum(micros), sum(unusable)"
+_SUM_COHORTS: Final = f"""
+    INSERT INTO targetry_cohort_sum ({COHORT_KEY}, {", ".join(SUMS)})
+    SELECT {COHORT_KEY}, {_SUM}
     FROM ({_CONTRIBUTION} WHERE activity_id = %s AND experience_id IS NOT NULL) AS one GROUP BY 1, 2, 3, 4
 """
+# Other programs can write facts that are no object.
+_EACH_SEGMENT: Final = """
+    CROSS JOIN LATERAL jsonb_each_text(CASE WHEN jsonb_typeof(facts) = 'object' THEN facts END) AS segment (name, value)
+    WHERE value <> '' AND experience_id IS NOT NULL
+"""
+SUM_SEGMENTS: Final = f"""
+    INSERT INTO targetry_segment_sum ({SEGMENT_KEY}, {", ".join(SUMS)})
+    SELECT {SEGMENT_KEY}, {_SUM}
+    FROM ({_CONTRIBUTION} WHERE {{condition}}) AS one {_EACH_SEGMENT} GROUP BY 1, 2, 3, 4, 5, 6
+"""
+"""Statement that sums the segments of the activities that meet a condition."""
+
 _CHANGED_SHARES: Final = """
     SELECT id, shares_since_ms FROM targetry_activity LEFT JOIN targetry_counted ON activity_id = id
     WHERE shares_since_ms <> coalesce(since_ms, 0)
@@ -88,6 +104,20 @@ _TAKE: Final = (
     """,
 )
 """Statements that take a chunk from each queue."""
+
+
+def _add(kind: str, key: str, source: str) -> str:
+    """Return the statement that adds what has changed to the sums of cohorts or segments."""
+    return f"""
+    INSERT INTO targetry_{kind}_sum AS own ({key}, {", ".join(SUMS)})
+    SELECT * FROM (
+        SELECT {key}, sum(sign) AS visitors, sum(sign * converted::int) AS conversions,
+            sum(sign * orders) AS orders, sum(sign * micros) AS micros, sum(sign * unusable) AS unusable
+        FROM change {source} GROUP BY {key}
+    ) AS one WHERE ({", ".join(SUMS)}) IS DISTINCT FROM (0, 0, 0, 0, 0)
+    ON CONFLICT ({key}) DO UPDATE SET {", ".join(f"{name} = own.{name} + excluded.{name}" for name in SUMS)}
+    """
+
 
 _STEPS: Final = (
     # New events, those of visitors with removed events, and those of the same orders.
@@ -125,15 +155,17 @@ _STEPS: Final = (
     DELETE FROM targetry_purchase WHERE visitor IN (SELECT visitor FROM removed);
     """,
     f"""
-    INSERT INTO targetry_participation AS own (visitor, activity_id, experience_id, first_ms, first_id, switched)
+    INSERT INTO targetry_participation AS own (visitor, activity_id, experience_id, first_ms, first_id, switched, facts)
     SELECT visitor, activity_id, (array_agg(experience_id ORDER BY timestamp_ms, id))[1], min(timestamp_ms),
-        (array_agg(id ORDER BY timestamp_ms, id))[1], min(experience_id) <> max(experience_id)
+        (array_agg(id ORDER BY timestamp_ms, id))[1], min(experience_id) <> max(experience_id),
+        (array_agg(facts ORDER BY timestamp_ms, id))[1]
     FROM counting WHERE {IS_IMPRESSION} GROUP BY 1, 2
     ON CONFLICT (visitor, activity_id) DO UPDATE SET
         switched = own.switched OR excluded.switched OR coalesce(own.experience_id <> excluded.experience_id, false),
         experience_id = CASE WHEN {_IS_EARLIER} THEN excluded.experience_id ELSE own.experience_id END,
         first_ms = CASE WHEN {_IS_EARLIER} THEN excluded.first_ms ELSE own.first_ms END,
-        first_id = CASE WHEN {_IS_EARLIER} THEN excluded.first_id ELSE own.first_id END
+        first_id = CASE WHEN {_IS_EARLIER} THEN excluded.first_id ELSE own.first_id END,
+        facts = CASE WHEN {_IS_EARLIER} THEN excluded.facts ELSE own.facts END
     WHERE {_IS_EARLIER} OR NOT own.switched AND (excluded.switched OR own.experience_id <> excluded.experience_id);
     INSERT INTO targetry_participation AS own (visitor, activity_id, last_click_ms)
     SELECT visitor, activity_id, max(timestamp_ms) FROM counting WHERE kind = 'click' AND activity_id <> '' GROUP BY 1, 2
@@ -204,14 +236,8 @@ _STEPS: Final = (
         SELECT 1 AS sign, * FROM ({_CONTRIBUTION}
             WHERE visitor IN (SELECT visitor FROM counting UNION SELECT visitor FROM buying)) AS later
         UNION ALL SELECT -1, * FROM earlier;
-    INSERT INTO targetry_cohort_sum AS own (activity_id, experience_id, day, entered, {", ".join(_SUMS)})
-    SELECT * FROM (
-        SELECT activity_id, experience_id, day, entered, sum(sign) AS visitors, sum(sign * converted::int) AS conversions,
-            sum(sign * orders) AS orders, sum(sign * micros) AS micros, sum(sign * unusable) AS unusable
-        FROM change WHERE experience_id IS NOT NULL GROUP BY 1, 2, 3, 4
-    ) AS one WHERE ({", ".join(_SUMS)}) IS DISTINCT FROM (0, 0, 0, 0, 0)
-    ON CONFLICT (activity_id, experience_id, day, entered) DO UPDATE SET
-        {", ".join(f"{name} = own.{name} + excluded.{name}" for name in _SUMS)};
+    {_add("cohort", COHORT_KEY, "WHERE experience_id IS NOT NULL")};
+    {_add("segment", SEGMENT_KEY, _EACH_SEGMENT)};
     INSERT INTO targetry_activity_sum AS own (activity_id, switched, outside)
     SELECT * FROM (
         SELECT activity_id, sum(sign * switched::int) AS switched, sum(sign * outside::int) AS outside FROM change GROUP BY 1
@@ -264,7 +290,7 @@ def _count_chunk(connection: Any) -> int:
 
 
 def _count_changed_shares(connection: Any) -> None:
-    """Sum the cohorts of activities whose shares have changed."""
+    """Sum the cohorts and segments of activities whose shares have changed."""
     if not connection.execute(_CHANGED_SHARES).fetchall():
         return
     with connection.transaction():
@@ -274,5 +300,9 @@ def _count_changed_shares(connection: Any) -> None:
                 "INSERT INTO targetry_counted VALUES (%s, %s) ON CONFLICT (activity_id) DO UPDATE SET since_ms = excluded.since_ms",
                 (activity_id, since),
             )
-            connection.execute("DELETE FROM targetry_cohort_sum WHERE activity_id = %s", (activity_id,))
-            connection.execute(_COHORT_OF_ACTIVITY, (activity_id,))
+            for kind, statement in (
+                ("cohort", _SUM_COHORTS),
+                ("segment", SUM_SEGMENTS.format(condition="activity_id = %s")),
+            ):
+                connection.execute(f"DELETE FROM targetry_{kind}_sum WHERE activity_id = %s", (activity_id,))
+                connection.execute(statement, (activity_id,))

@@ -18,7 +18,7 @@ from targetry.ledger.event import (
 )
 from targetry.ledger.postgres.connection import connect, ledger_name, translated
 from targetry.ledger.postgres.counting import count_events
-from targetry.ledger.postgres.schema import FACTS_FORMAT, SUMS_FORMAT, read_format
+from targetry.ledger.postgres.schema import FACTS_FORMAT, FORMAT, SEGMENTS_FORMAT, SUMS_FORMAT, read_format
 from targetry.ledger.postgres.sums import (
     ACTIVITIES,
     AMOUNTS,
@@ -99,7 +99,7 @@ class PostgresReader:
                         f"there is no ledger in {ledger_name(url)}: no edge has recorded there; check the address",
                     )
                 version = read_format(connection)
-                if version >= SUMS_FORMAT:
+                if version == FORMAT:
                     _bring_up_to_date(connection, progress)
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 connection.execute("SELECT 1 FROM targetry_ledger").fetchone()  # takes the snapshot
@@ -191,7 +191,9 @@ class PostgresReader:
         return map(VisitorSums._make, self._rows(VISITORS, {"history": history_ms}))
 
     def segments(self, name: str, cap: float | None = None) -> Segments:
-        """Return the sums by the value of a fact; the time depends on the number of visitors.
+        """Return the sums by the value of a fact; none before the tables have the current format.
+
+        The time depends on the numbers of values, days and buyers only.
 
         Args:
             name: Name of the fact, as of `LedgerEvent.facts`.
@@ -200,7 +202,7 @@ class PostgresReader:
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
-        if self._format < FACTS_FORMAT:
+        if self._format < SEGMENTS_FORMAT:
             return {}
         values = {"name": name, "cap": None if cap is None else round(cap * MICROS)}
         with translated(self._url):

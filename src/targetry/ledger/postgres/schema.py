@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 from targetry.ledger.errors import FOREIGN, LedgerVersionError
-from targetry.ledger.postgres.counting import IS_IMPRESSION
+from targetry.ledger.postgres.counting import IS_IMPRESSION, SEGMENT_KEY, SUM_SEGMENTS
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 SUMS_FORMAT: Final = 2
 """The first format that holds sums."""
 
 FACTS_FORMAT: Final = 3
 """The first format whose events have facts."""
+
+SEGMENTS_FORMAT: Final = 4
+"""The first format that holds the sums of segments."""
 
 _LOCK: Final = 0x54524759  # key of the advisory lock
 _LONGEST_MS: Final = 3_600_000  # of a migration, which reads all events
@@ -95,6 +98,18 @@ MIGRATIONS: Final = (
     INSERT INTO targetry_uncounted SELECT seq FROM targetry_event;
     """,
     "ALTER TABLE targetry_event ADD COLUMN facts jsonb",
+    f"""
+    ALTER TABLE targetry_participation ADD COLUMN facts jsonb;
+    CREATE TABLE targetry_segment_sum (
+        name text COLLATE "C" NOT NULL, value text COLLATE "C" NOT NULL, activity_id text COLLATE "C" NOT NULL,
+        experience_id text COLLATE "C" NOT NULL, day bigint NOT NULL, entered boolean NOT NULL,
+        visitors bigint NOT NULL, conversions bigint NOT NULL, orders bigint NOT NULL, micros numeric NOT NULL,
+        unusable bigint NOT NULL, PRIMARY KEY ({SEGMENT_KEY})
+    );
+    UPDATE targetry_participation SET facts = event.facts
+    FROM targetry_event AS event WHERE event.id = first_id AND event.facts IS NOT NULL;
+    {SUM_SEGMENTS.format(condition="true")};
+    """,
 )
 """Statements of each format, from the first one on."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from targetry.ledger.event import MAX_ORDER_TOTAL
-from targetry.ledger.postgres.counting import HAS_CONVERTED
+from targetry.ledger.postgres.counting import COHORT_KEY, SUMS
 from targetry.ledger.schema import DAY_MS, MICROS
 from targetry.ledger.sums import AMOUNT_BINS
 
@@ -64,25 +64,26 @@ VISITORS: Final = f"""
 """
 """Query for the visitors of each activity, with what they did in a period before."""
 
-_SEGMENTED: Final = f"""
-    FROM (
-        SELECT own.*, first_ms / {DAY_MS} AS day, first_ms >= coalesce(since_ms, 0) AS entered,
-            coalesce(facts ->> %(name)s, '') AS value
-        FROM targetry_participation AS own JOIN targetry_event ON targetry_event.id = first_id
-        LEFT JOIN targetry_counted ON targetry_counted.activity_id = own.activity_id
-        WHERE own.experience_id IS NOT NULL
-    ) AS one
-"""
+_WITH_SEGMENTS: Final = ", ".join(f"one.{name} - coalesce(named.{name}, 0) AS {name}" for name in SUMS)
+# A cohort's visitors without the fact are those that are in none of its segments.
 SEGMENT_COHORTS: Final = f"""
-    SELECT value, activity_id, experience_id, day, entered::int, count(*), count(*) FILTER (WHERE {HAS_CONVERTED}),
-        sum(orders), div(sum(micros), {MICROS}), mod(sum(micros), {MICROS}), sum(unusable)
-    {_SEGMENTED} GROUP BY 1, 2, 3, 4, 5
+    SELECT value, activity_id, experience_id, day, entered::int, visitors, conversions, orders,
+        div(micros, {MICROS}), mod(micros, {MICROS}), unusable
+    FROM (
+        SELECT value, {COHORT_KEY}, {", ".join(SUMS)} FROM targetry_segment_sum WHERE name = %(name)s
+        UNION ALL
+        SELECT '', {COHORT_KEY}, {_WITH_SEGMENTS}
+        FROM targetry_cohort_sum AS one LEFT JOIN (
+            SELECT {COHORT_KEY}, {", ".join(f"sum({name}) AS {name}" for name in SUMS)}
+            FROM targetry_segment_sum WHERE name = %(name)s GROUP BY {COHORT_KEY}
+        ) AS named USING ({COHORT_KEY})
+    ) AS part WHERE visitors > 0
 """
 """Query for the sums of each cohort by the value of the fact `name`, which comes first."""
 
 SEGMENT_BUYERS: Final = f"""
-    SELECT value, activity_id, experience_id, day, {_BUYER_SUMS}
-    {_SEGMENTED} WHERE orders > 0 AND entered GROUP BY 1, 2, 3, 4
+    SELECT coalesce(facts ->> %(name)s, ''), activity_id, experience_id, first_ms / {DAY_MS}, {_BUYER_SUMS}
+    {_ENTERED_BUYERS} GROUP BY 1, 2, 3, 4
 """
 """Query for the sums of the buyers of each cohort by the value of the fact `name`."""
 
