@@ -10,7 +10,12 @@ import pyarrow as pa
 
 def plain_schema(schema: Iterable[Any]) -> Any:
     """Return a schema with plain values in place of dictionaries, at any depth."""
-    return pa.schema([field.with_type(_changed(field.type, _plain)) for field in schema])
+    return changed_schema(schema, _plain)
+
+
+def changed_schema(schema: Iterable[Any], change: Callable[[Any], Any]) -> Any:
+    """Return a schema with changes of those types that hold no others, at any depth."""
+    return pa.schema([field.with_type(_changed(field.type, change)) for field in schema])
 
 
 def without_views(field: Any) -> Any:

@@ -16,6 +16,7 @@ from targetry._runtime.lazy_import import importing
 from targetry.batch.arrow_types import plain_schema
 from targetry.batch.artifact import ArtifactInput
 from targetry.batch.decider import EXPOSURES, BatchStats, Decider
+from targetry.batch.json_lines import JsonLinesEncoder
 from targetry.batch.output import DEFAULT_OUTPUTS
 from targetry.batch.stream import TableReader, batches_of
 from targetry.errors import OptionError
@@ -125,7 +126,7 @@ def check_output(path: str | Path, reader: TableReader) -> None:
         raise OptionError("path", f"{target} is a file of the table that is read; choose another name")
 
 
-Put = Callable[[Any], None]
+Put = Callable[[Any], object]
 
 
 @contextmanager
@@ -216,13 +217,9 @@ def _csv(path: Path, schema: Any) -> Iterator[Put]:
 
 @contextmanager
 def _json_lines(path: Path, schema: Any) -> Iterator[Put]:
-    encoder = msgspec.json.Encoder()
+    lines = JsonLinesEncoder(schema)
     with path.open("wb") as file:
-
-        def put(batch: Any) -> None:
-            file.write(encoder.encode_lines(batch.to_pylist()))
-
-        yield put
+        yield lambda batch: file.write(lines.encode(batch))
 
 
 _FORMATS: Final = {".parquet": _parquet, ".arrow": _arrow, ".csv": _csv, ".jsonl": _json_lines}
