@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -364,6 +365,57 @@ def test_damaged_file_is_an_error(tmp_path: Path) -> None:
         path.write_bytes(b"{ damaged")
         with pytest.raises(OptionError, match="source"):
             decide(path, SPLIT, client=CLIENT, mboxes=["hero"]).read_all()
+
+
+OTHER_COLUMNS = {
+    "missing": ("tnt_id\nb\n", "has no column 'n'"),
+    "additional": ("tnt_id,n,more\nb,1,2\n", "has no column 'more'"),
+    "of another type": ("tnt_id,n\nb,text\n", "'n' has the type string in .*2.csv, but int64 in .*1.csv"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), OTHER_COLUMNS.values(), ids=OTHER_COLUMNS)
+def test_file_with_other_columns_is_an_error_that_names_them(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("tnt_id,n\na,1\n")
+    (tmp_path / "2.csv").write_text(text)
+    with pytest.raises(OptionError, match=message):
+        rows_of(str(tmp_path / "*.csv"))
+
+
+def test_files_can_have_their_columns_in_any_order(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("tnt_id,n\na,1\n")
+    (tmp_path / "2.csv").write_text("n,tnt_id\n2,b\n")
+    found = decide(f"{tmp_path}/*.csv", SPLIT, client=CLIENT, mboxes=["hero"], keep="*").read_all()
+    assert (found["tnt_id"].to_pylist(), found["n"].to_pylist()) == (["a", "b"], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("no/o.csv", "does not exist"), ("is.csv", "is a folder"), ("o.txt", "unknown")]
+)
+def test_output_that_cannot_be_made_is_an_error_before_the_run(
+    name: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "is.csv").mkdir()
+    seen: list[Any] = []
+    with pytest.raises(OptionError, match=message):
+        write(
+            big_table(),
+            tmp_path / name,
+            SPLIT,
+            client=CLIENT,
+            mboxes=["hero"],
+            progress=lambda *counts: seen.append(counts),
+        )
+    assert seen == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".csv", ".jsonl"])
+def test_full_disk_is_an_error_in_plain_words(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f".o{suffix}.{os.getpid()}.unfinished").symlink_to("/dev/full")
+    with pytest.raises(OptionError, match=r"o[.][a-z]* cannot be written: No space left on device$"):
+        write(big_table(), tmp_path / f"o{suffix}", SPLIT, client=CLIENT, mboxes=["hero"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_parquet_has_large_row_groups_whatever_the_size_of_batches(tmp_path: Path) -> None:

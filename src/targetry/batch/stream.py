@@ -11,6 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from targetry._runtime.lazy_import import importing
+from targetry.batch.arrow_errors import reason_of
 from targetry.errors import OptionError
 
 ROWS: Final = 32_768  # of a batch: more cost memory, fewer time
@@ -103,11 +104,25 @@ def _files(source: str | Path, select: Select, texts: Sequence[str], time: str) 
     readers = [_file(name, select, texts, time) for name in names]
     schema = readers[0].schema
     for name, reader in zip(names, readers, strict=True):
-        if reader.schema != schema:
-            raise OptionError("source", f"{name} has other columns than {names[0]}")
+        _check_same_columns(reader.schema, schema, name, names[0])
     known = [reader.rows for reader in readers if reader.rows is not None]
     rows = sum(known) if len(known) == len(readers) else None
-    return TableReader(schema, (batch for reader in readers for batch in reader), rows, names)
+    batches = (batch.select(schema.names) for reader in readers for batch in reader)
+    return TableReader(schema, batches, rows, names)
+
+
+def _check_same_columns(schema: Any, first: Any, name: str, first_name: str) -> None:
+    """Check the columns of a file, whose order can differ from that of the first."""
+    advice = "give all files the same columns, or read them apart"
+    for lacking, of, other in ((first, schema, name), (schema, first, first_name)):
+        for one in lacking.names:
+            if one not in of.names:
+                raise OptionError("source", f"{other} has no column {one!r}, unlike other files; {advice}")
+    for field in schema:
+        known = first.field(field.name)
+        if field != known:
+            types = f"{field.type} in {name}, but {known.type} in {first_name}"
+            raise OptionError("source", f"the column {field.name!r} has the type {types}; {advice}")
 
 
 def _file(name: str, select: Select, texts: Sequence[str], time: str) -> TableReader:
@@ -219,4 +234,4 @@ def _translated(name: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise OptionError("source", f"{name}: {error}") from error
+        raise OptionError("source", f"{name}: {reason_of(error)}") from error

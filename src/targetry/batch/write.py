@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from targetry._runtime.lazy_import import importing
+from targetry.batch.arrow_errors import reason_of
 from targetry.batch.arrow_types import plain_schema
 from targetry.batch.artifact import ArtifactInput
 from targetry.batch.decider import EXPOSURES, BatchStats, Decider
@@ -117,11 +118,11 @@ def check_output(path: str | Path, reader: TableReader) -> None:
     """Check that decisions can be written to a file without replacing the table that is read.
 
     Raises:
-        OptionError: The suffix is of no known format, or the file is one of the table.
+        OptionError: The suffix is of no known format, the folder does not exist, or the file is one
+            of the table.
     """
     target = Path(path)
-    if target.suffix.lower() not in _FORMATS:
-        raise OptionError("path", f"unknown format {target.suffix.lower()!r}; known are {', '.join(FORMATS)}")
+    _opener(target)
     if target.exists() and any(os.path.samefile(target, one) for one in reader.files):
         raise OptionError("path", f"{target} is a file of the table that is read; choose another name")
 
@@ -129,20 +130,29 @@ def check_output(path: str | Path, reader: TableReader) -> None:
 Put = Callable[[Any], object]
 
 
+def _opener(path: Path) -> Any:
+    """Return what opens a file of the format of a path, in a folder that exists."""
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise OptionError("path", f"unknown format {suffix!r}; known are {', '.join(FORMATS)}")
+    if path.is_dir():
+        raise OptionError("path", f"{path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise OptionError("path", f"the folder {str(path.parent)!r} does not exist; create it")
+    return _FORMATS[suffix]
+
+
 @contextmanager
 def _writer(path: Path, schema: Any) -> Iterator[Put]:
     """Open a file that gets its name when all is written."""
-    suffix = path.suffix.lower()
-    opened = _FORMATS.get(suffix)
-    if opened is None:
-        raise OptionError("path", f"unknown format {suffix!r}; known are {', '.join(FORMATS)}")
+    opened = _opener(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         with opened(unfinished, schema) as put:
             yield put
         unfinished.replace(path)
     except (OSError, pa.ArrowException) as error:
-        raise OptionError("path", f"{path} cannot be written: {error}") from error
+        raise OptionError("path", f"{path} cannot be written: {reason_of(error)}") from error
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink()

@@ -96,7 +96,8 @@ def layout_of(
     """
     positions = {name: position for position, name in enumerate(schema.names)}
     if len(positions) < len(schema.names):
-        raise OptionError("table", "has two columns of one name")
+        twice = next(name for name in schema.names if schema.names.count(name) > 1)
+        raise OptionError("table", f"has two columns {twice!r}; rename one")
     roles: dict[str, int] = {}
     for role in (*IDS, *CLIENT, *PAGE, *PLACE_TEXTS):
         _find(roles, role, getattr(columns, role), positions, schema, _is_text, "text")

@@ -25,7 +25,10 @@ def decide(
     write: Annotated[
         list[str] | None,
         typer.Option(
-            "--write", metavar="NAME", help="A column to write, as options; repeatable.", show_default=False
+            "--write",
+            metavar="NAME",
+            help="An output column, such as options or rule_key; repeatable.",
+            show_default=False,
         ),
     ] = None,
     keep: Annotated[

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,10 +96,8 @@ def diff(
     comparison = ArtifactComparison(old, new, examples=examples, client=client, **arguments.options())
     reader = comparison.reader(source)
     if changed is not None:
-        try:
+        with _errors_of_changed():
             check_output(changed, reader)
-        except OptionError as error:
-            raise OptionError("--changed", error.reason) from error
     with progress("comparing") as show:
         for batch in batches_of(reader):
             comparison.add(batch)
@@ -106,7 +105,8 @@ def diff(
     found = comparison.diff()
     if changed is not None:
         again: Any = table if visitors is None else made_up_visitors(visitors)
-        write_batches(comparison.changed_rows(again), changed)
+        with _errors_of_changed():
+            write_batches(comparison.changed_rows(again), changed)
     if plot is not None:
         plot_changes(found, plot)
     share = found.share_changed(allowed)  # type: ignore[arg-type]
@@ -121,6 +121,15 @@ def diff(
         )
     if share > limit:
         raise typer.Exit(2)
+
+
+@contextmanager
+def _errors_of_changed() -> Iterator[None]:
+    """Raise errors of a path as those of `--changed`."""
+    try:
+        yield
+    except OptionError as error:
+        raise OptionError("--changed" if error.path == "path" else error.path, error.reason) from error
 
 
 def _print(found: Any, share: float, allowed: Sequence[str], output: ReportFormat) -> None:

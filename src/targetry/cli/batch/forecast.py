@@ -68,6 +68,8 @@ def _print(found: Any, output: ReportFormat) -> None:
         for label, counts in found.reasons.items()
         for reason, count in counts.items()
     ]
+    if not found.rows:
+        return
     print_table("Reasons", ("Location", "Reason", "Rows"), reasons, output, right=(2,))
     overlap = [(f"{number}", f"{count:,}") for number, count in found.overlap.items()]
     print_table("Visitors by number of activities", ("Activities", "Rows"), overlap, output, right=(0, 1))
