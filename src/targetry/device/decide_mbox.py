@@ -13,10 +13,18 @@ import msgspec
 
 from targetry.device import personalize
 from targetry.device.decide import Impression, unreported_tokens
-from targetry.device.logic.facts import Facts, Lazy, RequestFacts, RuleFailure, parameter_facts
-from targetry.device.logic.javascript import UNDEFINED
-from targetry.device.logic.url import UrlParts
-from targetry.device.logic.user_agent import UserAgentInfo
+from targetry.device.logic.facts import (
+    TOO_MUCH_WORK,
+    Facts,
+    Lazy,
+    RequestFacts,
+    RuleFailure,
+    parameter_facts,
+    rule_failure,
+    time_of_day,
+    weekday,
+)
+from targetry.device.logic.javascript import UNDEFINED, EvaluationError
 from targetry.device.matching import all_matches, first_in_window, first_match
 from targetry.device.personalize import Template
 from targetry.device.ruleset import CompiledRule, Location, RuleSet
@@ -138,9 +146,9 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
         return impressions_of(self.templates, self.moment_ms)
 
     @property
-    def failures(self) -> list[RuleFailure]:
+    def failures(self) -> Sequence[RuleFailure]:
         """Rules that could not be evaluated."""
-        return [] if self._facts is None else self._facts.request.failures
+        return () if self._facts is None else self._facts.failures
 
 
 def decide_mbox(
@@ -178,13 +186,9 @@ def decide_mbox(
 
 def _mbox_facts(name: str, visitor: VisitorFacts, parameters: dict[str, Any] | None, now_ms: float) -> Facts:
     """Return the facts of an mbox for one decision."""
-    shared = visitor.request
-    request = _MomentFacts(
-        shared.context, shared.visitor, shared.client_code, int(now_ms), [], shared.allocations, shared=shared
-    )
     if parameters is None:
-        return _VisitorsMboxFacts(request, visitor.details, name, shared=visitor)
-    return Facts(request, MboxRequest(index=0, parameters=parameters), name)
+        return _VisitorsMboxFacts(visitor.request, visitor.details, name, moment_ms=now_ms, shared=visitor)
+    return _MboxFacts(visitor.request, MboxRequest(index=0, parameters=parameters), name, moment_ms=now_ms)
 
 
 def impressions_of(templates: Sequence[Template], moment_ms: float) -> list[Impression]:
@@ -201,29 +205,37 @@ def impressions_of(templates: Sequence[Template], moment_ms: float) -> list[Impr
     ]
 
 
-class _MomentFacts(RequestFacts, kw_only=True):
-    """The facts of one decision: its time, and the visitor's facts."""
+class _MboxFacts(Facts, kw_only=True):
+    """The facts of an mbox for one decision, with the time and the failures of that decision.
 
-    shared: RequestFacts
+    `request` is shared by all decisions for the visitor; its time and failures are not used.
+    """
+
+    moment_ms: float
+    failures: tuple[RuleFailure, ...] = ()
+
+    def record_failure(self, activity_id: str, error: Exception) -> None:
+        self.failures = (*self.failures, rule_failure(activity_id, error))
+
+    def spend(self, steps: int) -> None:
+        self.work_left -= steps
+        if self.work_left < 0:
+            raise EvaluationError(TOO_MUCH_WORK)
 
     @Lazy
-    def user(self) -> UserAgentInfo:
-        return self.shared.user
+    def now_ms(self) -> int:
+        return int(self.moment_ms)
 
     @Lazy
-    def geo(self) -> dict[str, Any]:
-        return self.shared.geo
+    def current_time(self) -> str:
+        return time_of_day(self.now_ms)
 
     @Lazy
-    def page(self) -> UrlParts:
-        return self.shared.page
-
-    @Lazy
-    def referring(self) -> UrlParts:
-        return self.shared.referring
+    def current_day(self) -> int:
+        return weekday(self.now_ms)
 
 
-class _VisitorsMboxFacts(Facts, kw_only=True):
+class _VisitorsMboxFacts(_MboxFacts, kw_only=True):
     """The facts of an mbox that is decided with the visitor's own parameters."""
 
     shared: VisitorFacts

@@ -17,14 +17,13 @@ _ANY = 0.0  # the allocation where no rule uses it
 
 def first_match(runs: tuple[Run, ...], facts: Facts) -> CompiledRule | None:
     """Return the first rule that matches, None if none does."""
-    results = facts.audience_results
-    is_only_run = len(runs) == 1  # its audience is evaluated once in any case
+    results: dict[Condition, bool] | None = None if len(runs) == 1 else {}  # of audiences that runs share
     for audience, activity_id, uses_allocation, rules in runs:
         if audience is not None:
-            result = None if is_only_run else results.get(audience)
+            result = None if results is None else results.get(audience)
             if result is None:
                 result = _holds(audience, facts, None, activity_id)
-                if not is_only_run:
+                if results is not None:
                     results[audience] = result
             if not result:
                 continue
@@ -59,7 +58,7 @@ def first_in_window(runs: tuple[Run, ...], request: RequestFacts) -> CompiledRul
 
 def all_matches(runs: tuple[Run, ...], facts: Facts) -> Iterator[CompiledRule]:
     """Yield all rules that match, only the first of each rule key."""
-    results = facts.audience_results
+    results: dict[Condition, bool] = {}  # of audiences that runs share
     matched: set[str] = set()
     for audience, activity_id, uses_allocation, rules in runs:
         if audience is not None:
@@ -88,5 +87,5 @@ def _holds(condition: Condition, facts: Facts, allocation: float | None, activit
     try:
         return bool(condition(facts, allocation))
     except Exception as error:  # a fault of the artifact skips the rule
-        facts.request.record_failure(activity_id, error)
+        facts.record_failure(activity_id, error)
         return False

@@ -53,33 +53,27 @@ class Tracer:
     def every(self, location: Location, facts: Facts) -> Iterator[CompiledRule]:
         """Yield all rules that match, only the first of each rule key."""
         matched: set[str] = set()
+        results: dict[Condition, bool] = {}
         for rule in location.rules:
             if rule.tokens and self._token not in rule.tokens:
                 continue
-            if rule.key not in matched and self._evaluate(rule, facts):
+            if rule.key not in matched and self._evaluate(rule, facts, results):
                 matched.add(rule.key)
                 yield rule
 
-    def _evaluate(self, rule: CompiledRule, facts: Facts) -> bool:
+    def _evaluate(self, rule: CompiledRule, facts: Facts, results: dict[Condition, bool]) -> bool:
         allocation = facts.request.allocation(rule.activity_id)
         try:
             holds = (
                 rule.low <= allocation <= rule.high
-                and (rule.audience is None or self._audience_holds(rule.audience, facts))
+                and (rule.audience is None or _audience_holds(rule.audience, facts, results))
                 and (rule.test is None or bool(rule.test(facts, allocation)))
             )
         except Exception as error:  # as in `matching.py`
-            facts.request.record_failure(rule.activity_id, error)
+            facts.record_failure(rule.activity_id, error)
             holds = False
         self._record(rule, facts, allocation, holds)
         return holds
-
-    def _audience_holds(self, audience: Condition, facts: Facts) -> bool:
-        """Return the result of an audience, evaluated once per location as in `matching.py`."""
-        result = facts.audience_results.get(audience)
-        if result is None:
-            result = facts.audience_results[audience] = bool(audience(facts, None))
-        return result
 
     def _record(self, rule: CompiledRule, facts: Facts, allocation: float, holds: bool) -> None:
         meta = rule.meta
@@ -158,3 +152,11 @@ def _profile(visitor_id: VisitorId | None) -> dict[str, Any]:
         if location:
             profile["profileLocation"] = location[0]
     return profile
+
+
+def _audience_holds(audience: Condition, facts: Facts, results: dict[Condition, bool]) -> bool:
+    """Return the result of an audience, evaluated once per location as in `matching.py`."""
+    result = results.get(audience)
+    if result is None:
+        result = results[audience] = bool(audience(facts, None))
+    return result

@@ -424,8 +424,8 @@ class VisitorDecisions:
         outcome = decide_mbox(rules, name, visitor._facts, merged, time.time() * 1000.0)
         if outcome is None:
             return Decision(name, is_stale, None, visitor)
-        if (facts := outcome._facts) is not None and facts.request.failures:
-            self.note_failures(facts.request.failures)
+        if (facts := outcome._facts) is not None and facts.failures:
+            self.note_failures(facts.failures)
         if shown and (shown := outcome.has_impressions()):
             cluster = self._defaults.sticky_cluster
             self._hand_over(DecisionReport(outcome.templates, outcome.moment_ms, cluster, visitor))

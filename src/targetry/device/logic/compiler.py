@@ -438,9 +438,9 @@ NAMED_FACTS = {"mbox": _fact("mbox"), "geo": _fact("request", "geo")}
 
 _URL_PARTS = ("url", "path", "query", "fragment", "subdomain", "domain", "topLevelDomain")
 KNOWN_FACTS: Mapping[str, tuple[Callable[[], ast.expr], str]] = {
-    "current_timestamp": (_fact("request", "now_ms"), _NUMBER),
-    "current_time": (_fact("request", "current_time"), _ASCII),
-    "current_day": (_fact("request", "current_day"), _NUMBER),
+    "current_timestamp": (_fact("now_ms"), _NUMBER),
+    "current_time": (_fact("current_time"), _ASCII),
+    "current_day": (_fact("current_day"), _NUMBER),
     "user.locale": (lambda: ast.Constant(LOCALE), _ASCII),
     "user.browserType": (_fact("request", "user", "browser"), _TEXT),
     "user.browserVersion": (_fact("request", "user", "version"), _NUMBER),

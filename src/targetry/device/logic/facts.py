@@ -7,7 +7,7 @@ and add its address and parameters. Compiled conditions read them as attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import msgspec
@@ -22,6 +22,7 @@ Details = MboxRequest | ViewRequest | RequestDetails
 
 WORK_PER_LOCATION = 200_000  # steps of loops, which real artifacts hardly have
 WORK_PER_REQUEST = 1_000_000  # of all locations together
+TOO_MUCH_WORK = "more work than a decision may cost"
 _DAY = 86_400_000
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday, the fourth day of an ISO week
 
@@ -68,6 +69,11 @@ class RuleFailure(NamedTuple):
         return str(self.error) if isinstance(self.error, EvaluationError) else type(self.error).__name__
 
 
+def rule_failure(activity_id: str, error: Exception) -> RuleFailure:
+    """Return the failure without the traceback, which refers to the whole decision."""
+    return RuleFailure(activity_id, error.with_traceback(None))
+
+
 class RequestFacts(msgspec.Struct, dict=True, eq=False):
     """The facts that all locations of one request share.
 
@@ -83,10 +89,6 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
     failures: list[RuleFailure] = []
     allocations: dict[str, float] = {}
     work_left: int = WORK_PER_REQUEST
-
-    def record_failure(self, activity_id: str, error: Exception) -> None:
-        """Record a rule's failure, without the traceback, which refers to the whole decision."""
-        self.failures.append(RuleFailure(activity_id, error.with_traceback(None)))
 
     def allocation(self, activity_id: str) -> float:
         """Return the visitor's allocation in an activity, 0.00 to 99.99."""
@@ -129,27 +131,48 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
     @Lazy
     def current_time(self) -> str:
         """`HHmm`, UTC."""
-        minutes = self.now_ms // 60_000 % 1440
-        return f"{minutes // 60:02d}{minutes % 60:02d}"
+        return time_of_day(self.now_ms)
 
     @Lazy
     def current_day(self) -> int:
         """ISO weekday, UTC: 1 is Monday."""
-        return (self.now_ms // _DAY + _EPOCH_WEEKDAY) % 7 + 1
+        return weekday(self.now_ms)
 
 
 class Facts(msgspec.Struct, dict=True, eq=False):
     """The facts of one location of a request; `name` is that of the mbox or view.
 
-    A page load has the name of the global mbox. `audience_results` caches the results of audiences,
-    which activities share.
+    A page load has the name of the global mbox.
     """
 
     request: RequestFacts
     details: Details
     name: str | None
-    audience_results: dict[Any, bool] = {}
     work_left: int = WORK_PER_LOCATION
+
+    @property
+    def now_ms(self) -> int:
+        """Time of the decision, epoch milliseconds."""
+        return self.request.now_ms
+
+    @property
+    def current_time(self) -> str:
+        """`HHmm`, UTC."""
+        return self.request.current_time
+
+    @property
+    def current_day(self) -> int:
+        """ISO weekday, UTC: 1 is Monday."""
+        return self.request.current_day
+
+    @property
+    def failures(self) -> Sequence[RuleFailure]:
+        """Rules that could not be evaluated."""
+        return self.request.failures
+
+    def record_failure(self, activity_id: str, error: Exception) -> None:
+        """Record a rule's failure."""
+        self.request.failures.append(rule_failure(activity_id, error))
 
     def spend(self, steps: int) -> None:
         """Count steps of a loop.
@@ -159,7 +182,7 @@ class Facts(msgspec.Struct, dict=True, eq=False):
         self.work_left -= steps
         self.request.work_left -= steps
         if self.work_left < 0 or self.request.work_left < 0:
-            raise EvaluationError("more work than a decision may cost")
+            raise EvaluationError(TOO_MUCH_WORK)
 
     @Lazy
     def page(self) -> UrlParts:
@@ -187,9 +210,9 @@ class Facts(msgspec.Struct, dict=True, eq=False):
         """
         request, user = self.request, self.request.user
         context: dict[str, Any] = {
-            "current_timestamp": request.now_ms,
-            "current_time": request.current_time,
-            "current_day": request.current_day,
+            "current_timestamp": self.now_ms,
+            "current_time": self.current_time,
+            "current_day": self.current_day,
             "user": {
                 "browserType": user.browser,
                 "platform": user.platform,
@@ -221,6 +244,17 @@ def facts_of_values(now_ms: int, request: Mapping[str, Any], location: Mapping[s
     for name, value in location.items():
         setattr(facts, name, value)
     return facts
+
+
+def time_of_day(now_ms: int) -> str:
+    """Return the time of epoch milliseconds as `HHmm`, UTC."""
+    minutes = now_ms // 60_000 % 1440
+    return f"{minutes // 60:02d}{minutes % 60:02d}"
+
+
+def weekday(now_ms: int) -> int:
+    """Return the ISO weekday of epoch milliseconds, UTC: 1 is Monday."""
+    return (now_ms // _DAY + _EPOCH_WEEKDAY) % 7 + 1
 
 
 def bucketing_id(visitor_id: VisitorId | None) -> str:
