@@ -200,17 +200,7 @@ def prepare(
         _check_address(context, context.geo, context.geo.ip_address, defaults, wire=wire)
     if context.time_offset_in_minutes is None:
         context.time_offset_in_minutes = defaults.timezone_offset
-    if (execute := request.execute) is not None:
-        if execute.mboxes is not None:
-            execute.mboxes = _numbered(execute.mboxes, defaults)
-        if execute.mboxes is None and execute.page_load is None:
-            request.execute = None
-    if (prefetch := request.prefetch) is not None:
-        if prefetch.mboxes is not None:
-            prefetch.mboxes = _numbered(prefetch.mboxes, defaults)
-        prefetch.views = prefetch.views or None
-        if prefetch.mboxes is None and prefetch.views is None and prefetch.page_load is None:
-            request.prefetch = None
+    _number_mboxes(request, defaults)
     if request.notifications is not None:
         _leave_out_invalid_notifications(request, request.notifications, defaults)
     if request.experience_cloud is None and visitor is None:
@@ -319,6 +309,21 @@ def _check_address(
     if defaults.rate_limited_log is not None:
         defaults.rate_limited_log.warning("ip-address", _NO_ADDRESS, defaults.ignored.ip_addresses)
     defaults.log.debug(_IGNORED_ADDRESS, address)
+
+
+def _number_mboxes(request: DeliveryRequest, defaults: RequestDefaults) -> None:
+    """Give each mbox its index, and leave out parts that request nothing."""
+    if (execute := request.execute) is not None:
+        if execute.mboxes is not None:
+            execute.mboxes = _numbered(execute.mboxes, defaults)
+        if execute.mboxes is None and execute.page_load is None:
+            request.execute = None
+    if (prefetch := request.prefetch) is not None:
+        if prefetch.mboxes is not None:
+            prefetch.mboxes = _numbered(prefetch.mboxes, defaults)
+        prefetch.views = prefetch.views or None
+        if prefetch.mboxes is None and prefetch.views is None and prefetch.page_load is None:
+            request.prefetch = None
 
 
 def _numbered(mboxes: list[MboxRequest], defaults: RequestDefaults) -> list[MboxRequest] | None:
