@@ -98,18 +98,7 @@ def plan_command(
     """
     if sample is not None and visitors is None:
         raise typer.BadParameter("it needs visitors; give --visitors", param_hint="'--sample'")
-    documents = [
-        None if _is_edge(source) else _document(source, environment, organization_id) for source in (old, new)
-    ]
-    for place, source in enumerate((old, new)):
-        if documents[place] is None:
-            meta = (documents[1 - place] or {}).get("meta") or {}
-            client, name = meta.get("clientCode"), environment or meta.get("environment")
-            if not isinstance(client, str):
-                raise typer.BadParameter("two edges cannot be compared; give the URL of an artifact")
-            url = artifact_url(client, environment=name, cdn_base_path=source.rstrip("/"))
-            documents[place] = _artifact(url, organization_id)
-    before, after = documents[0] or {}, documents[1] or {}
+    before, after = _states(old, new, environment, organization_id)
     changes = plan(before, after)
     if visitors is not None and (is_address(visitors) or Path(visitors).is_dir()):
         changes = with_seen_visitors(changes, before, after, _seen(visitors, sample))
@@ -155,6 +144,34 @@ def _requests(file: str) -> Iterator[DeliveryRequest]:
             except ValueError as error:
                 raise SourceError(f"{file}:{number}: {error}") from error
             yield msgspec.structs.replace(request, id=request.id or VisitorId(tnt_id=f"line-{number}"))
+
+
+def _states(
+    old: str, new: str, environment: str | None, organization_id: str | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the artifacts of both states; from an edge, that of the other state's client."""
+    if not _is_edge(old):
+        before = _document(old, environment, organization_id)
+        if _is_edge(new):
+            return before, _edge_artifact(new, before, environment, organization_id)
+        return before, _document(new, environment, organization_id)
+    if _is_edge(new):
+        raise typer.BadParameter("two edges cannot be compared; give the URL of an artifact")
+    after = _document(new, environment, organization_id)
+    return _edge_artifact(old, after, environment, organization_id), after
+
+
+def _edge_artifact(
+    edge: str, other: dict[str, Any], environment: str | None, organization_id: str | None
+) -> dict[str, Any]:
+    meta = other.get("meta") or {}
+    client, name = meta.get("clientCode"), environment or meta.get("environment")
+    if not isinstance(client, str):
+        raise typer.BadParameter(
+            f"the other artifact names no client whose artifact {edge} has; give the URL of an artifact"
+        )
+    url = artifact_url(client, environment=name, cdn_base_path=edge.rstrip("/"))
+    return _artifact(url, organization_id)
 
 
 def _is_edge(source: str) -> bool:
