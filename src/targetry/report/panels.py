@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from itertools import pairwise
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -18,7 +19,7 @@ from targetry.report.inference.split_check import ALARM_BELOW
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
 from targetry.report.report import ActivityReport, ExperienceReport, Report
-from targetry.report.series import SplitLook
+from targetry.report.series import AmountBin, SplitLook
 
 _T = TypeVar("_T")
 
@@ -31,6 +32,7 @@ _MOST_OUTLINES: Final = 2
 _MOST_POINTS: Final = 120
 _LEAST_BARS: Final = 6
 _MOST_BARS: Final = 16
+_BINS_OF_A_BAR: Final = (1, 2, 3, 4, 6, 8, 12, 24, 48, 96, 1e9)
 _MAX_CHARACTERS: Final = 40
 _TICKS: Final = 4
 _LONG_DAYS: Final = 300
@@ -221,34 +223,50 @@ def _split_p_value(look: SplitLook) -> str:
     return f"; p-value {look.p_value:.2g}" if look.p_value >= _SMALL else f"; p-value below {_SMALL}"
 
 
+class _Bars(NamedTuple):
+    """Bars of a histogram on a scale of powers of ten; `first` times `width` is the left end."""
+
+    width: float
+    first: int
+    number: int
+
+    def heights(self, bins: Sequence[AmountBin]) -> list[int]:
+        """Return the buyers in each bar."""
+        heights = [0] * self.number
+        for one in bins:
+            middle = (math.log10(one.low) + math.log10(one.high)) / 2
+            heights[math.floor(middle / self.width) - self.first] += one.buyers
+        return heights
+
+
+def _bars(bins: Sequence[AmountBin], most: int) -> _Bars:
+    """Return about `most` bars at most, each of whole bins."""
+    ends = [math.log10(end) for one in bins for end in (one.low, one.high)]
+    low, high = min(ends), max(ends)
+    fine = min(math.log10(one.high / one.low) for one in bins)
+    width = fine * next(n for n in _BINS_OF_A_BAR if high - low <= n * fine * most)
+    first = math.floor(low / width + 1e-6)
+    return _Bars(width, first, math.ceil(high / width - 1e-6) - first)
+
+
 def _amounts(activity: ActivityReport, report: Report) -> Panel | None:
     """Return the distribution of the buyers' revenue, in steps of equal ratios."""
-    counted = [(position, one) for position, one in _shown(activity) if one.amounts]
-    edges = sorted(
-        {math.log10(end) for _, one in counted for bar in one.amounts or () for end in (bar.low, bar.high)}
-    )
-    buyers = [sum(bar.buyers for bar in one.amounts or ()) for _, one in counted]
+    counted = [(position, one, one.amounts) for position, one in _shown(activity) if one.amounts]
+    buyers = [sum(one.buyers for one in bins) for _, _, bins in counted]
     if sum(buyers) < 2:
         return None
     most = max(_LEAST_BARS, min(_MOST_BARS, round(2 * min(buyers) ** (1 / 3))))
-    fine = min(math.log10(bar.high / bar.low) for _, one in counted for bar in one.amounts or ())
-    width = fine * next(
-        n for n in (1, 2, 3, 4, 6, 8, 12, 24, 48, 96, 1e9) if edges[-1] - edges[0] <= n * fine * most
-    )
-    first = math.floor(edges[0] / width + 1e-6)
-    bars = math.ceil(edges[-1] / width - 1e-6) - first
+    bars = _bars([one for _, _, bins in counted for one in bins], most)
+    edges = [bars.width * (bars.first + place) for place in range(bars.number + 1)]
+    xs = [edge for pair in pairwise(edges) for edge in pair]
     lines = []
-    for position, one in counted:
-        heights = [0] * bars
-        for bar in one.amounts or ():
-            middle = (math.log10(bar.low) + math.log10(bar.high)) / 2
-            heights[math.floor(middle / width) - first] += bar.buyers
-        xs = [width * (first + n) for number in range(bars) for n in (number, number + 1)]
+    for position, one, bins in counted:
+        heights = bars.heights(bins)
         ys = [count / sum(heights) for count in heights for _ in range(2)]
         ends = (xs[0], *xs, xs[-1]), (0.0, *ys, 0.0)
         lines.append(PanelLine(position, shorten_name(one.label), *ends))
     high = max(y for one in lines for y in one.ys)
-    left, right = width * first, width * (first + bars)
+    left, right = edges[0], edges[-1]
     cap = report.cap
     is_capped = cap is not None and left < math.log10(cap) < right
     return Panel(

@@ -180,17 +180,13 @@ class AskForm(msgspec.Struct, kw_only=True, omit_defaults=True):
         mboxes, page_load = part.get("mboxes", []), part.get("pageLoad")
         places = [*mboxes, *views, *([page_load] if page_load is not None else [])]
         parameters = places[0].get("parameters", {}) if places else {}
-        is_simple = (
-            part.keys() <= {"mboxes", "pageLoad"}
-            and all(one.keys() <= {"name", "index", "parameters"} for one in places)
-            and all(one.get("parameters", {}) == parameters for one in places)
-            and all(_is_line(one.get("name", "")) for one in places)
-            and all(_is_line(text) for pair in parameters.items() for text in pair)
-            and not any("=" in name or not name for name in parameters)
-            and all(one.get("index", place) == place for place, one in enumerate(mboxes))
-            and _EVERY_VIEW not in [one.get("name") for one in views]
-        )
-        if not is_simple:
+        if (
+            part.keys() - {"mboxes", "pageLoad"}
+            or any(one.get("index", place) != place for place, one in enumerate(mboxes))
+            or any(one.get("name") == _EVERY_VIEW for one in views)
+            or not all(_is_plain_place(one, parameters) for one in places)
+            or not all(_is_plain_parameter(*pair) for pair in parameters.items())
+        ):
             return
         self.mode = mode
         self.mbox = [one["name"] for one in mboxes]
@@ -247,6 +243,20 @@ def _put(form: AskForm, document: dict[str, Any], names: dict[str, str]) -> None
 def _is_line(text: Any) -> bool:
     """Return whether a text survives a field of one line."""
     return isinstance(text, str) and text == text.strip() and len(text.splitlines()) < 2
+
+
+def _is_plain_place(place: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    """Return whether a place has no more than a name, an index and these parameters."""
+    return (
+        place.keys() <= {"name", "index", "parameters"}
+        and place.get("parameters", {}) == parameters
+        and _is_line(place.get("name", ""))
+    )
+
+
+def _is_plain_parameter(name: str, value: Any) -> bool:
+    """Return whether a parameter can be written as `name=value` on one line."""
+    return bool(name) and "=" not in name and _is_line(name) and _is_line(value)
 
 
 def _drop_empty(document: dict[str, Any], *names: str) -> None:
