@@ -33,7 +33,7 @@ from targetry.ledger import reader
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
-from targetry.ledger.group_commit import GroupCommit, Write
+from targetry.ledger.group_commit import GroupCommit, LoopOutcome, Write
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
 from targetry.report.report import make_report
@@ -183,12 +183,15 @@ class Writer:
 
     def submit(self, name: str | None, size: int = 1) -> Future[int]:
         """Write a name, and return how many there are then; None fails."""
+        return self.writer.submit(self.write(name), size)
 
+    @staticmethod
+    def write(name: str | None) -> Write[int]:
         def write(connection: sqlite3.Connection) -> int:
             connection.execute("INSERT INTO done VALUES (?)", (name or object(),))
             return int(connection.execute("SELECT count(*) FROM done").fetchone()[0])
 
-        return self.writer.submit(write, size)
+        return write
 
     def end(self) -> None:
         self._end.set()
@@ -209,6 +212,41 @@ def test_canceled_write_is_not_executed(tmp_path: Path) -> None:
     writer.end()
     assert kept.result() == 1
     assert writer.done() == ["kept"]
+
+
+def test_coroutine_that_is_canceled_before_its_write_writes_nothing(tmp_path: Path) -> None:
+    async def write() -> None:
+        writer = Writer(tmp_path)
+        canceled, kept = (LoopOutcome(asyncio.get_running_loop()) for _ in range(2))
+        writer.writer.submit_for(canceled, writer.write("canceled"))
+        writer.writer.submit_for(kept, writer.write("kept"))
+        canceled.future.cancel()
+        writer.end()
+        assert await kept.future == 1
+        assert writer.done() == ["kept"]
+
+    asyncio.run(write())
+
+
+def test_coroutine_gets_the_error_of_its_write(tmp_path: Path) -> None:
+    async def write() -> None:
+        writer = Writer(tmp_path)
+        failed = LoopOutcome(asyncio.get_running_loop())
+        writer.writer.submit_for(failed, writer.write(None))
+        writer.end()
+        with pytest.raises(LedgerError):
+            await failed.future
+
+    asyncio.run(write())
+
+
+def test_thread_writes_on_after_the_loop_of_a_caller_is_closed(tmp_path: Path) -> None:
+    writer, loop = Writer(tmp_path), asyncio.new_event_loop()
+    writer.writer.submit_for(LoopOutcome(loop), writer.write("closed"))
+    loop.close()
+    writer.end()
+    assert writer.submit("later").result() == 2
+    assert writer.done() == ["closed", "later"]
 
 
 def test_waiting_writes_are_one_transaction(tmp_path: Path) -> None:

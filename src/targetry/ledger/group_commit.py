@@ -25,11 +25,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from targetry._runtime.daemon_threads import start_daemon_thread
 from targetry._runtime.file_lock import FileLock
 from targetry.ledger.errors import BUSY, CLOSED, FORKED, LOCKED, UNUSABLE, LedgerError
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 Write = Callable[[Any], T]
@@ -61,10 +64,50 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
-class _PendingWrite(NamedTuple, Generic[T]):
-    write: Write[T]
+class WriteOutcome(Protocol):
+    """Receives the outcome of a write, from the thread that writes; a `Future` is one."""
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Return whether the write has to be executed."""
+
+    def set_result(self, result: Any, /) -> None: ...
+
+    def set_exception(self, error: BaseException | None, /) -> None: ...
+
+
+class LoopOutcome:
+    """Outcome of a write for a coroutine, which awaits `future`.
+
+    It costs half of a `Future` of `concurrent.futures` and its wrapper in the event loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self._loop = loop
+
+    def set_running_or_notify_cancel(self) -> bool:
+        return not self.future.cancelled()
+
+    def set_result(self, result: Any, /) -> None:
+        self._call(self.future.set_result, result)
+
+    def set_exception(self, error: BaseException | None, /) -> None:
+        assert error is not None
+        self._call(self.future.set_exception, error)
+
+    def _call(self, finish: Callable[[Any], None], outcome: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nothing awaits the future
+            self._loop.call_soon_threadsafe(self._finish, finish, outcome)
+
+    def _finish(self, finish: Callable[[Any], None], outcome: Any) -> None:
+        if not self.future.done():  # it is done if its coroutine was canceled
+            finish(outcome)
+
+
+class _PendingWrite(NamedTuple):
+    write: Write[Any]
     size: int
-    done: Future[T]
+    done: WriteOutcome
 
 
 class _WriteQueue:
@@ -72,11 +115,11 @@ class _WriteQueue:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: list[_PendingWrite[Any]] = []
+        self._waiting: list[_PendingWrite] = []
         self._size = 0
         self._closed = False
 
-    def put(self, work: _PendingWrite[Any]) -> None:
+    def put(self, work: _PendingWrite) -> None:
         with self._changed:
             if self._closed:
                 raise LedgerError(CLOSED, "the ledger is closed: open it again to record")
@@ -88,7 +131,7 @@ class _WriteQueue:
             self._size += work.size
             self._changed.notify()
 
-    def get_all(self, timeout_s: float | None) -> list[_PendingWrite[Any]] | None:
+    def get_all(self, timeout_s: float | None) -> list[_PendingWrite] | None:
         """Wait for writes and return them, up to a bound; None if the queue is closed and empty.
 
         The list is empty after `timeout_s` seconds without a write; None waits without an end.
@@ -135,11 +178,15 @@ class GroupCommit:
         Raises:
             LedgerError: The queue is closed or full, or this process is a forked child.
         """
+        done: Future[T] = Future()
+        self.submit_for(done, write, size)
+        return done
+
+    def submit_for(self, done: WriteOutcome, write: Write[Any], size: int = 1) -> None:
+        """Schedule a write as `submit` does, and set its outcome. Raises `LedgerError`."""
         if os.getpid() != self._pid:
             raise LedgerError(FORKED, "the ledger was opened before a fork: open it again in the new process")
-        done: Future[T] = Future()
         self._queue.put(_PendingWrite(write, size, done))
-        return done
 
     def close(self) -> None:
         """Commit waiting writes and close the database. Idempotent; no effect in a forked child."""
@@ -168,7 +215,7 @@ def _write_all(database: Database, queue: _WriteQueue) -> None:
     database.close()
 
 
-def _write_batch(batch: list[_PendingWrite[Any]], database: Database) -> None:
+def _write_batch(batch: list[_PendingWrite], database: Database) -> None:
     try:
         results = database.run([work.write for work in batch])
     except Exception as error:  # every waiting caller needs an outcome, and the thread has to go on

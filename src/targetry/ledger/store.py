@@ -15,7 +15,7 @@ from targetry.ledger.event import (
     event_row,
     validate_events,
 )
-from targetry.ledger.group_commit import GroupCommit, Write
+from targetry.ledger.group_commit import GroupCommit, LoopOutcome, Write
 from targetry.ledger.selection import ALL_EVENTS, EventSelection
 from targetry.ledger.sums import ActivitySums, Period, Segments, VisitorSums
 from targetry.ledger.timeline import Timeline
@@ -102,7 +102,10 @@ class EventStore(abc.ABC):
         rows = _rows(events)
         if not rows:
             return []
-        return await asyncio.wrap_future(self._writer.submit(self._insertion(rows), len(rows)))
+        outcome = LoopOutcome(asyncio.get_running_loop())
+        self._writer.submit_for(outcome, self._insertion(rows), len(rows))
+        are_new: list[bool] = await outcome.future
+        return are_new
 
     def describe(self, activities: Sequence[ActivityDescription], *, now_ms: int | None = None) -> None:
         """Store descriptions of activities for reports.

@@ -38,18 +38,23 @@ class TokenIndex:
         self._by_token: dict[str, dict[_TokenWindow, None]] = {}
         for location in (*rules.mboxes.values(), *rules.views.values()):
             self._add(location)
+        self._of_one_experience = {
+            token: next(iter(windows)).attribution
+            for token, windows in self._by_token.items()
+            if len({one.attribution for one in windows}) == 1
+        }
 
     def __len__(self) -> int:
         return len(self._by_token)
 
     def find(self, token: str, client_code: str, visitor: str) -> Attribution:
         """Return the attribution of a token sent by a visitor; `UNKNOWN` for an unknown token."""
+        known = self._of_one_experience.get(token)
+        if known is not None:
+            return known
         windows = self._by_token.get(token)
         if windows is None:
             return UNKNOWN
-        first = next(iter(windows)).attribution
-        if all(one.attribution == first for one in windows):
-            return first
         allocations: dict[str, float] = {}
         for low, high, attribution in windows:
             activity = attribution.activity_id
@@ -57,7 +62,7 @@ class TokenIndex:
                 allocations[activity] = allocation(client_code, activity, visitor)
             if low <= allocations[activity] <= high:
                 return attribution
-        return Attribution(first.activity_id)
+        return Attribution(next(iter(windows)).attribution.activity_id)
 
     def _add(self, location: Location) -> None:
         for rule in location.rules:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
+from prometheus_client import Counter
 from starlette.concurrency import run_in_threadpool
 
 from targetry.edge.delivery.lost_events import LostEventLog
@@ -46,6 +46,7 @@ class EventRecorder:
         self._write = _async_record(recorder)
         self._metrics = metrics
         self._losses = LostEventLog(log)
+        self._counters: dict[tuple[str, str], Counter] = {}
 
     @property
     def is_enabled(self) -> bool:
@@ -86,8 +87,14 @@ class EventRecorder:
         return False
 
     def _count(self, outcomes: Iterable[tuple[str, str]]) -> None:
-        for labels, count in Counter(outcomes).items():
-            self._metrics.events.labels(*labels).inc(count)
+        counts: dict[tuple[str, str], int] = {}
+        for labels in outcomes:
+            counts[labels] = counts.get(labels, 0) + 1
+        for labels, count in counts.items():
+            counter = self._counters.get(labels)
+            if counter is None:
+                counter = self._counters[labels] = self._metrics.events.labels(*labels)
+            counter.inc(count)
 
 
 def _async_record(
