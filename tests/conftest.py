@@ -29,7 +29,7 @@ NOT_QUICK: Final = frozenset(
 os.environ["SSL_CERT_FILE"] = str(TESTS / "support" / "authority.pem")
 
 settings.register_profile(
-    "quick", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "quick", deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("quick")
 # For `scripts/test --all`, which `.ci/run` runs. Its examples depend on the test alone, so that a

@@ -12,7 +12,7 @@ from targetry.cli.demo import DEMO_VISITORS, split, visitor_ids
 
 @pytest.fixture(scope="module")
 def demo() -> Result:
-    return run("demo", "--visitors", "500", width=100)
+    return run("demo", "--visitors", "100", width=100)
 
 
 @pytest.mark.slow
@@ -25,9 +25,9 @@ def test_demo_shows_offers_the_split_and_the_time(demo: Result) -> None:
     assert re.search(
         "Ada: Firefox, Germany +Free delivery +German-speaking Europe +Checkout of today", demo.stdout
     )
-    assert "The split of “Hero: autumn sale” over 500 visitors" in demo.stdout
+    assert "The split of “Hero: autumn sale” over 100 visitors" in demo.stdout
     assert re.search(r"Everyday +50\.0 % +\d\d\.\d %   █+", demo.stdout)
-    assert re.search(r"get_offers took [\d,]+\.\d µs \(median of 500\), about [\d,]+ a second\.", demo.stdout)
+    assert re.search(r"get_offers took [\d,]+\.\d µs \(median of 100\), about [\d,]+ a second\.", demo.stdout)
 
 
 def test_pipe_gets_neither_progress_nor_colors_nor_long_lines(demo: Result) -> None:
@@ -36,6 +36,7 @@ def test_pipe_gets_neither_progress_nor_colors_nor_long_lines(demo: Result) -> N
     assert max(len(line) for line in demo.stdout.splitlines()) <= 100
 
 
+@pytest.mark.slow
 def test_split_matches_the_artifact() -> None:
     with open_client(read_source(None)) as client:
         shares = split(client, visitor_ids(DEMO_VISITORS))

@@ -97,6 +97,7 @@ def test_visitors_at_once_get_their_own_cookies_and_impressions(server: Server) 
     wait_until(lambda: viewers(server).issuperset(visitors))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_commands_of_the_readme_show_what_it_says(
     server: Server, request: pytest.FixtureRequest, tmp_path: Path

@@ -559,6 +559,7 @@ def test_unknown_keys_of_analytics_are_accepted(device: Callable[..., Device]) -
     assert (payload.pe, payload.tnta) == ("tnt", "1:0:0")
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_of_the_visitors_that_were_decided_for(device: Callable[..., Device]) -> None:
     halves = [rule(1, window(0, 50), content="a"), rule(1, window(50, 100), content="b", experience=1)]
     made = device(mboxes_of(*halves), send_notification_func=lambda report: None)

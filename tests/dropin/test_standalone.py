@@ -311,6 +311,7 @@ def test_program_that_ends_sends_waiting_impressions_without_delay() -> None:
     assert run(slow, *(f"decide('v{n}')" for n in range(3))) == ["v0", "v1", "v2"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forked_child_sends_only_its_own_impressions() -> None:
     printed = run(

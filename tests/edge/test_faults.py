@@ -96,6 +96,7 @@ def test_damaged_ledger_is_set_aside_and_replaced_at_start(tmp_path: Path) -> No
     assert visitors(tmp_path) == ["ada"]
 
 
+@pytest.mark.slow
 def test_deleted_artifact_stays_in_use_until_it_is_back(tmp_path: Path) -> None:
     path = tmp_path / "rules.json"
     path.write_bytes(shop_path().read_bytes())

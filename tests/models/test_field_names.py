@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from models.strategies import instances
 from support.cases import each_case
+from support.examples import examples
 from targetry.models import (
     ConstraintError,
     Context,
@@ -170,7 +171,7 @@ def renamed(value: Any, choose: Any) -> Any:
     return {choose(both): renamed(getattr(value, both[0]), choose) for both in names}
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(100))
 @given(instances(DeliveryRequest), st.data())
 def test_any_request_reads_the_same_under_any_choice_of_names(
     request_: DeliveryRequest, data: st.DataObject

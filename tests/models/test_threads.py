@@ -40,7 +40,7 @@ for thread in threads:
 """
 
 
-@pytest.mark.parametrize("times", [2, *slow(6)])
+@pytest.mark.parametrize("times", [1, *slow(6)])
 def test_threads_can_read_the_first_responses_concurrently(times: int) -> None:
     command = [sys.executable, "-c", _PROGRAM, json.dumps(_ANSWER)]
     for _ in range(times):  # the interpreter crashed in two of three

@@ -110,6 +110,7 @@ def test_child_of_a_closed_or_stopped_source_starts_no_thread() -> None:
     """)
 
 
+@pytest.mark.slow
 def test_forks_while_polling_never_deadlock() -> None:
     run("""
         source = source_of(Network(V1), lambda *_, **__: None, interval_s=0.0005)

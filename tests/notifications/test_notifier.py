@@ -652,6 +652,7 @@ class TestForks:
             assert running.wait(timeout=30) == 0
         assert received(server) == ["c1", "p1", "p2", "p3", "warm"]
 
+    @pytest.mark.slow
     def test_forks_at_any_moment_neither_deadlock_nor_send_twice(
         self, server: FaultyServer, tmp_path: Path
     ) -> None:

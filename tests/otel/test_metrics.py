@@ -179,6 +179,7 @@ def test_hook_without_an_sdk_does_not_compute_evaluations() -> None:
     hook.after_decision(Ended(kind="get_offers", method=DecisioningMethod.ON_DEVICE))
 
 
+@pytest.mark.slow
 def test_provider_that_is_set_after_the_hook_is_used() -> None:
     done = subprocess.run(
         [sys.executable, "-c", LATE],

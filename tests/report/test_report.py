@@ -399,6 +399,7 @@ def test_report_survives_a_json_round_trip() -> None:
     assert b'"pValue"' in text
 
 
+@pytest.mark.slow
 def test_missing_scipy_names_the_extra() -> None:
     script = (
         "import sys; sys.modules['scipy'] = None\n"

@@ -178,6 +178,7 @@ def test_error_of_a_condition_is_counted_and_skips_the_rule() -> None:
         assert sum(mine.stats.problems.values()) >= 2, mine.stats
 
 
+@pytest.mark.slow
 def test_work_of_all_conditions_of_a_location_is_limited_as_online() -> None:
     """A request ends its budget within a location; alone, each condition would be in it."""
     wide = [{"in": [PLAN, [f"{number}-{item}" for item in range(9_000)]]} for number in range(30)]

@@ -10,6 +10,7 @@ from click.testing import Result
 
 from support import cli
 from support.ledger import ACTIVITY, event, first_format, outcome
+from support.slow import slow
 from targetry.ledger.ledger import Ledger
 
 pytest.importorskip("scipy")
@@ -93,7 +94,7 @@ def test_ledger_of_the_first_format_is_upgraded_and_read(tmp_path: Path) -> None
     assert result.stdout.startswith(run("--baseline 10% --lift 20%").stdout.splitlines()[0])
 
 
-@pytest.mark.parametrize("name", ["plan.png", "plan.svg"])
+@pytest.mark.parametrize("name", ["plan.png", *slow("plan.svg")])
 def test_plan_is_plotted(tmp_path: Path, name: str) -> None:
     pytest.importorskip("matplotlib")
     assert run("--baseline 5% --lift 10% --plot", str(tmp_path / name)).exit_code == 0

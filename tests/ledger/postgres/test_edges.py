@@ -57,6 +57,7 @@ def test_edge_answers_503_while_its_ledger_is_gone_and_records_again() -> None:
             assert sorted(event.visitor for event in reader.events()) == ["before", "meanwhile"]
 
 
+@pytest.mark.slow
 def test_report_and_power_read_a_ledger_in_postgresql(url: str) -> None:
     pytest.importorskip("scipy")
     with process("--ledger", url) as running:

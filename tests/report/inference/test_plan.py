@@ -97,6 +97,7 @@ def test_wrong_value_is_named(changes: dict[str, Any], message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.slow
 def test_planned_visitors_find_the_lift_as_often_as_planned() -> None:
     """Simulate 400 tests of the planned size with 40 looks; the standard error is 2 points."""
     made = make_plan(PlanOptions(baseline=Baseline(0.3), lift=0.2))
