@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ from targetry.errors import OptionError
 
 ROWS: Final = 32_768  # of a batch: more cost memory, fewer time
 _ROWS_OF_GROUPS: Final = 131_072  # of row groups of Parquet that are read together, or more
-FORMATS: Final = (".parquet", ".arrow", ".feather", ".csv", ".jsonl", ".ndjson", ".json")
+_JSON: Final = (".jsonl", ".ndjson", ".json")
+FORMATS: Final = (".parquet", ".arrow", ".feather", ".csv", *_JSON)
 
 Select = Callable[[Iterable[str]], list[str]]
 """Returns those of the names of columns that are needed."""
@@ -102,40 +104,77 @@ def _files(source: str | Path, select: Select, texts: Sequence[str], time: str) 
                 "source", f"the folder {str(source)!r} has no table; known are {', '.join(FORMATS)}"
             )
     readers = [_file(name, select, texts, time) for name in names]
-    schema = readers[0].schema
-    for name, reader in zip(names, readers, strict=True):
-        _check_same_columns(reader.schema, schema, name, names[0])
+    schema = _common_schema(readers, names)
+    if any(map(_is_text, names)):
+        # Arrow chooses the types of a file by its first block, which may have no values.
+        schema = pa.schema([_text_if_null(field) for field in schema])
+        types = dict(zip(schema.names, schema.types, strict=True))
+        for place, name in enumerate(names):
+            if _is_text(name) and readers[place].schema != schema:
+                readers[place] = _file(name, select, texts, time, types)
     known = [reader.rows for reader in readers if reader.rows is not None]
     rows = sum(known) if len(known) == len(readers) else None
-    batches = (batch.select(schema.names) for reader in readers for batch in reader)
+    batches = (_with_schema(batch, schema) for reader in readers for batch in reader)
     return TableReader(schema, batches, rows, names)
 
 
-def _check_same_columns(schema: Any, first: Any, name: str, first_name: str) -> None:
-    """Check the columns of a file, whose order can differ from that of the first."""
-    advice = "give all files the same columns, or read them apart"
-    for lacking, of, other in ((first, schema, name), (schema, first, first_name)):
-        for one in lacking.names:
-            if one not in of.names:
-                raise OptionError("source", f"{other} has no column {one!r}, unlike other files; {advice}")
-    for field in schema:
-        known = first.field(field.name)
-        if field != known:
-            types = f"{field.type} in {name}, but {known.type} in {first_name}"
-            raise OptionError("source", f"the column {field.name!r} has the type {types}; {advice}")
+def _common_schema(readers: Sequence[TableReader], names: Sequence[str]) -> Any:
+    """Return the columns of files, which can have any order, and no values in some files.
+
+    A file of JSON Lines lacks the columns of which its rows have no values.
+    """
+    schema, advice = readers[0].schema, "give all files the same columns, or read them apart"
+    for name, reader in zip(names[1:], readers[1:], strict=True):
+        try:
+            schema = pa.unify_schemas([schema, reader.schema], promote_options="default")
+        except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+            reason = f"{name} has other types than the files before: {error}; {advice}"
+            raise OptionError("source", reason) from error
+    for name, reader in zip(names, readers, strict=True):
+        lacking = [one for one in schema.names if one not in reader.schema.names]
+        if lacking and Path(name).suffix.lower() not in _JSON:
+            raise OptionError("source", f"{name} has no column {lacking[0]!r}, unlike other files; {advice}")
+    return schema
 
 
-def _file(name: str, select: Select, texts: Sequence[str], time: str) -> TableReader:
+def _with_schema(batch: Any, schema: Any) -> Any:
+    """Return a batch with the columns of all files; of a column without a type, all are null."""
+    if batch.schema == schema:
+        return batch
+    columns = [batch.column(field.name) for field in schema]
+    for place, field in enumerate(schema):
+        if pa.types.is_null(columns[place].type):
+            columns[place] = pa.nulls(batch.num_rows, field.type)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _text_if_null(field: Any) -> Any:
+    return field.with_type(pa.string()) if pa.types.is_null(field.type) else field
+
+
+def _is_text(name: str) -> bool:
+    return Path(name).suffix.lower() in (".csv", *_JSON)
+
+
+def _file(
+    name: str,
+    select: Select,
+    texts: Sequence[str],
+    time: str,
+    types: Mapping[str, Any] = MappingProxyType({}),
+) -> TableReader:
+    """Return a file; `types` has those of the columns of CSV and JSON Lines."""
     suffix = Path(name).suffix.lower()
     with _translated(name):
         if suffix == ".parquet":
             return _parquet(name, select)
         if suffix in (".arrow", ".feather"):
             return _ipc(name)
+        known = {**dict.fromkeys(texts, pa.string()), **types}
         if suffix == ".csv":
-            return _csv(name, texts, time)
-        if suffix in (".jsonl", ".ndjson", ".json"):
-            return _json(name, texts, time)
+            return _csv(name, known, time)
+        if suffix in _JSON:
+            return _json(name, known, time)
     raise OptionError("source", f"{name}: unknown format; known are {', '.join(FORMATS)}")
 
 
@@ -180,7 +219,7 @@ def _ipc(name: str) -> TableReader:
     return TableReader(file.schema, _checked(batches, name))
 
 
-def _csv(name: str, texts: Sequence[str], time: str) -> TableReader:
+def _csv(name: str, types: dict[str, Any], time: str) -> TableReader:
     with importing():
         from pyarrow import csv
 
@@ -190,15 +229,14 @@ def _csv(name: str, texts: Sequence[str], time: str) -> TableReader:
         )
         return csv.open_csv(name, convert_options=options)
 
-    types = dict.fromkeys(texts, pa.string())
     reader = opened(types)
     found = _type_of(reader, time)
-    if pa.types.is_timestamp(found):  # of the first block, perhaps without fractions of seconds
+    if time not in types and pa.types.is_timestamp(found):  # perhaps without fractions of seconds
         reader = opened({**types, time: pa.timestamp("ns", found.tz)})
     return TableReader(reader.schema, _checked(reader, name))
 
 
-def _json(name: str, texts: Sequence[str], time: str) -> TableReader:
+def _json(name: str, types: dict[str, Any], time: str) -> TableReader:
     with importing():
         from pyarrow import json
 
@@ -206,10 +244,10 @@ def _json(name: str, texts: Sequence[str], time: str) -> TableReader:
         options = json.ParseOptions(explicit_schema=pa.schema(types), unexpected_field_behavior="infer")
         return json.open_json(name, parse_options=options)
 
-    types = dict.fromkeys(texts, pa.string())
     reader = opened(types)
     found = _type_of(reader, time)
-    if pa.types.is_timestamp(found) or pa.types.is_string(found):  # texts have fractions of seconds
+    # Texts have fractions of seconds.
+    if time not in types and (pa.types.is_timestamp(found) or pa.types.is_string(found)):
         reader = opened({**types, time: pa.timestamp("ns")})
     return TableReader(reader.schema, _checked(reader, name))
 
