@@ -245,6 +245,7 @@ def test_new_connection_gets_503_when_all_are_being_served() -> None:
         ([b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 200, b"\r\n"], 431, "head"),
         ([b"GET / HTTP/1.1\r\na: ", *[b"x" * 1000] * 70], 431, "head"),
         ([b"GET /", b"x" * 70_000], 431, "head"),
+        ([b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n"], 431, "head"),
         ([post(b"x" * 1_000_001)], 413, "body"),
         ([post(b"x" * 5_000_000)], 413, "body"),
         ([CHUNKED, *[b"10000\r\n" + b"x" * 65536 + b"\r\n"] * 20], 413, "body"),
@@ -254,7 +255,17 @@ def test_new_connection_gets_503_when_all_are_being_served() -> None:
             "body",
         ),
     ],
-    ids=["10⁵ fields", "200 fields", "long field", "long path", "1 MB", "5 MB", "1.3 MB in chunks", "1 GB"],
+    ids=[
+        "10⁵ fields",
+        "200 fields",
+        "long field",
+        "long path",
+        "whole long path",
+        "1 MB",
+        "5 MB",
+        "1.3 MB in chunks",
+        "1 GB",
+    ],
 )
 def test_too_large_request_gets_a_response_and_is_closed(
     patient: OpenEdge, parts: list[bytes], status: int, limit: str

@@ -139,6 +139,7 @@ class BoundedConnection(asyncio.Protocol):
         self.is_closed_to_input = False
         self._is_malformed = False
         self._was_rejected_by_server = False
+        self._has_long_target = False
         self._last_response: bytes | None = None  # after the responses that are due
         self._closes_when_done = False
         self._closes_at: float | None = None
@@ -299,6 +300,8 @@ class BoundedConnection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         if self._target or not url.startswith(b"/"):
             self._target += url
+        elif len(url) >= MAX_HEAD_BYTES:
+            self._has_long_target = True
 
     def on_headers_complete(self) -> None:
         if self._parser.should_upgrade():
@@ -332,9 +335,9 @@ class BoundedConnection(asyncio.Protocol):
         self._server.data_received(data)  # tasks answer, so only a rejection is written now
         transport.write = transport.write_to_socket  # type: ignore[method-assign]
         if self._was_rejected_by_server and not self._is_malformed:
-            self._heads -= 1  # only the server rejects a target that is no URL
+            self._heads -= 1  # only the server rejects a target that is no URL, or is long
             self._complete = min(self._complete, self._heads)
-            self._reject("not_http")
+            self._reject("head" if self._has_long_target else "not_http")
 
     def _note_rejection(self, data: bytes | bytearray | memoryview) -> None:
         self._was_rejected_by_server = True
