@@ -230,7 +230,7 @@ class _Known:
             if option.event_token:
                 self._by_token[option.event_token] = given
             if option.is_constant and not option.is_blank:
-                content = option.shared if option.render is None else option.render(None)  # type: ignore[arg-type]
+                content = option.shared if option.render is None else option.render(None)
                 key = option.type, content_text(Option(option.type, content))
                 is_other = self._by_content.get(key, given) != given
                 self._by_content[key] = None if is_other else given

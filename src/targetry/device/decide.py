@@ -210,7 +210,7 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
     def _metrics(self, template: Template) -> list[Metric]:
         raise NotImplementedError
 
-    def _options(self, template: Template, facts: Facts) -> list[Option]:
+    def _options(self, template: Template, facts: Facts | None) -> list[Option]:
         raise NotImplementedError
 
     def _mboxes(self, requested: Iterable[MboxRequest]) -> list[AnyMboxResponse]:
@@ -260,7 +260,7 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
         details: MboxRequest,
         index: int | None,
     ) -> AnyMboxResponse:
-        if facts is None:
+        if facts is None and template.needs_facts:
             facts = Facts(self.request, details, details.name)
         options = self._options(template, facts)
         if self.matches is not None:
@@ -271,7 +271,7 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
             options,
             (self._metrics(template) or None) if template.metrics else None,
             None if template.analytics is None else template.analytics_response(),
-            None if self.tracer is None else self.tracer.document(facts, "mbox"),
+            None if self.tracer is None else self._traced(facts, "mbox"),
         )
         return response
 
@@ -317,7 +317,7 @@ class _Execute(_Mode[MboxResponse]):
             self._page_load(requested.page_load) if requested.page_load is not None else None, mboxes
         )
 
-    def _options(self, template: Template, facts: Facts) -> list[Option]:
+    def _options(self, template: Template, facts: Facts | None) -> list[Option]:
         return template.options(template.execute, facts, self.tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
@@ -350,7 +350,7 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         page_load = self._page_load(requested.page_load) if requested.page_load is not None else None
         return PrefetchResponse(views, page_load, mboxes)
 
-    def _options(self, template: Template, facts: Facts) -> list[Option]:
+    def _options(self, template: Template, facts: Facts | None) -> list[Option]:
         return template.options(template.prefetch, facts, self.tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:

@@ -116,14 +116,17 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
         """Return the content as `content` does, new at each call."""
         templates = self.templates
         if len(templates) == 1 and (option := templates[0].only_option) is not None:
-            return option.shared if option.render is None else option.render(self.facts)
+            if option.render is None:
+                return option.shared
+            return option.render(None if option.is_constant else self.facts)
         return merged_content(self.options, UNDEFINED)
 
     @Lazy
     def options(self) -> list[Option]:
         """Return the options, as `execute` has them."""
-        facts, names = self.facts, self.rules.geo_tokens
-        geo_tokens = personalize.geo_tokens(facts.request.context.geo, names) if names else {}
+        names = self.rules.geo_tokens
+        geo_tokens = personalize.geo_tokens(self.visitor.request.context.geo, names) if names else {}
+        facts = self.facts if any(template.needs_facts for template in self.templates) else None
         if len(self.templates) == 1:
             template = self.templates[0]
             return template.options(template.execute, facts, geo_tokens)

@@ -110,8 +110,8 @@ def labels_of(meta: Mapping[str, Any]) -> Labels:
     return {name: value for name in _LABELS if isinstance(value := meta.get(name), bool | int | float | str)}
 
 
-Render = Callable[["Facts"], Any]
-"""Renders content for one location of one request."""
+Render = Callable[["Facts | None"], Any]
+"""Renders content for one location of one request; constant content without its facts."""
 
 
 class OptionTemplate(msgspec.Struct, frozen=True, eq=False):
@@ -139,6 +139,7 @@ class Template:
     `prefetch` are those for prefetch requests, with the event tokens for notifications.
     `only_option` is that of `execute` if there is exactly one.
     `is_constant`: name, options and metrics are equal for all visitors and locations.
+    `needs_facts`: an option is not equal for all.
     `experience` has the ids of activity and experience, `variant` the name of the experience.
     """
 
@@ -153,6 +154,7 @@ class Template:
         "meta",
         "metrics",
         "name",
+        "needs_facts",
         "only_option",
         "prefetch",
         "tokens",
@@ -165,7 +167,8 @@ class Template:
         metrics = consequence.metrics or []
         options = [_option(option, meta) for option in consequence.options or []]
         self.name = consequence.name
-        self.is_constant = bool(consequence.name) and all(option.is_constant for option in options)
+        self.needs_facts = not all(option.is_constant for option in options)
+        self.is_constant = bool(consequence.name) and not self.needs_facts
         self.meta = meta
         self.labels = labels_of(meta)
         self.variant = variant_of(meta)
@@ -183,11 +186,12 @@ class Template:
         self.tokens |= {name: meta[name] for name in _META_TOKENS if name in response_tokens and name in meta}
 
     def options(
-        self, templates: Iterable[OptionTemplate], facts: Facts, tokens: dict[str, Any]
+        self, templates: Iterable[OptionTemplate], facts: Facts | None, tokens: dict[str, Any]
     ) -> list[Option]:
         """Return the options of `execute` or `prefetch` for one location of one request.
 
-        `tokens` are response tokens of all options, which replace those of the rule.
+        `facts` can be None unless `needs_facts`. `tokens` are response tokens of all options, which
+        replace those of the rule.
         """
         options = []
         for template in templates:
@@ -285,7 +289,7 @@ def _actions_renderer(given: list[Any], meta: dict[str, Any]) -> tuple[Render, b
     if is_constant and all(flat for _, flat, _ in plan):
         return lambda _: [action.copy() for action in actions], True
 
-    def render(facts: Facts) -> list[Any]:
+    def render(facts: Facts | None) -> list[Any]:
         rendered = []
         for action, flat, fill in plan:
             copy = action.copy() if flat else _copied(action) if isinstance(action, dict | list) else action
@@ -312,9 +316,14 @@ def _text(text: str, meta: dict[str, Any]) -> str | Render:
     pieces.append(text[end:])
     if all(isinstance(piece, str) for piece in pieces):
         return "".join(map(str, pieces))
-    return lambda facts: "".join(
-        piece if isinstance(piece, str) else _value_here(piece[0], piece[1], facts) for piece in pieces
-    )
+
+    def fill(facts: Facts | None) -> str:
+        assert facts is not None
+        return "".join(
+            piece if isinstance(piece, str) else _value_here(piece[0], piece[1], facts) for piece in pieces
+        )
+
+    return fill
 
 
 def macro_values(text: str, meta: dict[str, Any]) -> Iterator[Any]:
