@@ -162,11 +162,12 @@ def _add_rest(offer: CallSettings, call: str, given: Mapping[str, Any]) -> None:
     if callback is not None and not callable(callback) and not is_absent(callback):
         raise OptionError("callback", "must be callable", MESSAGES["INVALID_CALLBACK"])
     for name, value in given.items():
-        if value is None and name in _KNOWN:
-            continue
-        if name == "request" or (name == "session_id" and value is offer.session_id):
+        if value is None:
+            if name not in _KNOWN:
+                _warn_ignored(call, name, value)
+        elif name == "request" or (name == "session_id" and value is offer.session_id):
             continue  # checked before
-        if (check := _CHECKS.get(name)) is None:
+        elif (check := _CHECKS.get(name)) is None:
             _warn_ignored(call, name, value)
         elif is_given(value):
             setattr(offer, name, check(name, value))

@@ -223,7 +223,8 @@ def ensure_visitor_id(request: DeliveryRequest, cluster: str | None, new_id: Cal
         visitor_id = request.id = VisitorId()
     elif not visitor_id.customer_ids:
         visitor_id.customer_ids = None
-    if not visitor_id.tnt_id or visitor_id.tnt_id.startswith("."):
+    tnt_id = visitor_id.tnt_id
+    if not tnt_id or tnt_id[0] == ".":
         visitor_id.tnt_id = None
         if not visitor_id.marketing_cloud_visitor_id and not visitor_id.third_party_id:
             visitor_id.tnt_id = f"{new_id()}.{cluster}_0" if cluster else new_id()
