@@ -127,6 +127,20 @@ def test_each_visitor_is_decided_and_reported_as_by_get_offers(
     assert by_offer == by_get_offers
 
 
+def test_impression_that_the_response_of_another_thread_overtakes_is_sent(skin: Skin) -> None:
+    page = skin.page(skin.client())
+    services = page.visit.visits.services
+    make = services.held_reports
+
+    def make_too_late() -> Any:
+        page.visit.settle(200)
+        return make()
+
+    services.held_reports = make_too_late
+    page.target.offer("hero")
+    assert skin.reports.mboxes == ["hero"]
+
+
 def test_report_leaves_the_context_of_the_visitor_unchanged(skin: Skin) -> None:
     page = skin.page(skin.client())
     before = page.target.context

@@ -29,7 +29,7 @@ from targetry.flags.settings import FlagSettings, flag_settings
 from targetry.messages import MESSAGES
 from targetry.models import DecisioningMethod
 from targetry.models.scalars import shown
-from targetry.notifications.held_reports import HeldReports
+from targetry.notifications.held_reports import HELD, HeldReports
 from targetry.visitor import AuthState, cookie_name
 from targetry.web.client import Services
 
@@ -206,6 +206,7 @@ class BaseClient:
                 new_id=new_id,
                 edge_cluster=lambda: self._pipeline.edge_cluster,
                 held_reports=partial(HeldReports, runtime.submit_report, runtime.drop_report),
+                holder=HELD,
                 make_visitor=self._decisions.make_visitor,
                 log=RateLimitedLog(runtime.log),
                 track=partial(self._flags.track, self.enqueue_notifications),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -47,10 +47,6 @@ class HeldReports(Generic[T]):
         """Discard the reports and later ones, uncounted: the visitor did not agree to them."""
         self._settle(_nothing)
 
-    def active(self) -> HoldingReports:
-        """Return a context manager in which decisions of this task or thread add their reports."""
-        return HoldingReports(self)
-
     def _settle(self, handle: Callable[[T], object]) -> None:
         self._handle = handle
         self._hand_on(handle)
@@ -62,21 +58,6 @@ class HeldReports(Generic[T]):
             except IndexError:  # another thread has taken it
                 return
             handle(report)
-
-
-class HoldingReports:
-    """Context manager of `HeldReports.active`."""
-
-    __slots__ = ("_held", "_token")
-
-    def __init__(self, held: HeldReports[Any]) -> None:
-        self._held = held
-
-    def __enter__(self) -> None:
-        self._token: Token[HeldReports[Any] | None] = HELD.set(self._held)
-
-    def __exit__(self, *_: object) -> None:
-        HELD.reset(self._token)
 
 
 def _nothing(_: object) -> None:

@@ -132,11 +132,12 @@ class BoundTarget(VisitFlows):
         self._write_headers(headers)
 
     def _run(self, flow: Flow[T]) -> T:
-        held = self._visit.held_now
-        if held is None:
+        holder = self._visit.visits.services.holder
+        token = holder.set(self._visit.held_now)
+        try:
             return drive(flow, self._result)
-        with held.active():
-            return drive(flow, self._result)
+        finally:
+            holder.reset(token)
 
     def _result(self, step: Step) -> Any:
         result = step()
@@ -217,11 +218,12 @@ class AsyncBoundTarget(VisitFlows):
         return BoundTarget(self._visit, wait)
 
     async def _run(self, flow: Flow[T]) -> T:
-        held = self._visit.held_now
-        if held is None:
+        holder = self._visit.visits.services.holder
+        token = holder.set(self._visit.held_now)
+        try:
             return await drive_async(flow, _result)
-        with held.active():
-            return await drive_async(flow, _result)
+        finally:
+            holder.reset(token)
 
 
 async def _result(step: Step) -> Any:

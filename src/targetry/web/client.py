@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from targetry.delivery.prepare import WarningLog
@@ -13,9 +13,6 @@ from targetry.models import Context, DecisioningMethod, VisitorId
 
 class HeldImpressions(Protocol):
     """Impressions of one request that wait for the status of its response."""
-
-    def active(self) -> AbstractContextManager[None]:
-        """Return a context manager in which decisions of this task or thread are held."""
 
     def submit(self) -> None:
         """Send them, and later ones at once."""
@@ -39,6 +36,7 @@ class Services:
         new_id: Returns a new id.
         edge_cluster: Returns the edge cluster of visitors that have none of their own.
         held_reports: Returns a holder of impressions.
+        holder: The one that holds the impressions of the current decision; None to send them.
         make_visitor: Returns the prepared visitor of checked values; None if the client's method
             `visitor` has to be called.
         log: Logs one warning of a kind a minute.
@@ -56,6 +54,7 @@ class Services:
         new_id: Callable[[], str],
         edge_cluster: Callable[[], str | None],
         held_reports: Callable[[], HeldImpressions],
+        holder: ContextVar[Any],
         make_visitor: Callable[[VisitorId, str, Context, dict[str, Any] | None], Any],
         log: WarningLog,
         track: Callable[[str, Mapping[str, Any], float | None, Mapping[str, Any]], bool],
@@ -68,6 +67,7 @@ class Services:
         self.new_id = new_id
         self.edge_cluster = edge_cluster
         self.held_reports = held_reports
+        self.holder = holder
         self.make_visitor = make_visitor
         self.track = track
         self.faults: Counter[str] = Counter()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -32,7 +31,6 @@ RequestInput = DeliveryRequest | Mapping[str, Any] | None
 
 _KEYS: Final = FlagKeys()
 _DEFAULT: Final = "a decision failed, so the page has its defaults"
-_AT_ONCE: Final = nullcontext()  # impressions are not held
 
 
 class VisitFlows:
@@ -187,14 +185,17 @@ class VisitFlows:
     ) -> list[str]:
         """Add the contents that the rules decide; return the mboxes that only the API decides."""
         remote = []
-        decide, held = self._visit.visits.client.decide, self._visit.held_now
-        with _AT_ONCE if held is None else held.active():
+        decide, holder = self._visit.visits.client.decide, self._visit.visits.services.holder
+        token = holder.set(self._visit.held_now)
+        try:
             for name in names:
                 decision = decide(name, visitor, parameters=parameters or None)
                 if (content := decision.content) is not None:
                     found[name] = content
                 elif decision.reason == "remote":
                     remote.append(name)
+        finally:
+            holder.reset(token)
         return remote
 
     def _decide_remotely(

@@ -370,6 +370,8 @@ class Visit:
         held = self.held
         if held is None and self._holds:
             held = self.held = self._parts.setdefault("held", self.visits.services.held_reports())
+            if self.is_settled and self.consent is Consent.GRANTED:
+                held.submit()  # the response started in another thread, which saw no holder
         return held
 
     @property
@@ -384,13 +386,10 @@ class Visit:
         """Note that the visitor's ids are used, so that the response sets its cookies."""
         if not self.is_used:
             self.is_used = True
-            held = self.held_now
-            if held is None:
-                pass
-            elif self.consent is Consent.ANONYMOUS:
+            if self.consent is Consent.ANONYMOUS and (held := self.held_now) is not None:
                 held.discard()
-            elif not self._holds:  # this was not known before
-                held.submit()
+            elif self.held is not None and not self._holds:  # this was not known before
+                self.held.submit()
         if self.is_started and not self.wrote_cookies and self.request is not None and self._sets_cookies:
             self.note_fault("cookies", _TOO_LATE)
 
