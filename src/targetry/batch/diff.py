@@ -19,13 +19,15 @@ from targetry.batch.engine.select import NONE, Matches
 from targetry.batch.output import Placed
 from targetry.batch.stream import ROWS, TableReader, batches_of
 from targetry.device.artifact import read_consequence, read_rule
-from targetry.device.logic.javascript import to_text
 from targetry.device.ruleset import CompiledRule
 from targetry.errors import OptionError
 
 ChangeKind = Literal["content", "experience", "activity", "gained", "lost", "remote"]
 CHANGE_KINDS: Final[tuple[ChangeKind, ...]] = get_args(ChangeKind)
 Cause = Literal["rule removed", "rule added", "property", "audience", "split", "order", "content", "remote"]
+
+PairKey = tuple[int, int, int]
+"""Location, and the rules before and after by their positions in `placed`, or `NONE`."""
 
 _MOST_COUNTED: Final = 4_000_000  # pairs of rules that are counted in a table
 
@@ -105,8 +107,8 @@ class PairCounts(msgspec.Struct):
 
     rows: int = 0
     rows_with_error: int = 0
-    pairs: dict[tuple[int, int, int], int] = {}
-    examples: dict[tuple[int, int, int], list[str]] = {}
+    pairs: dict[PairKey, int] = {}
+    examples: dict[PairKey, list[str]] = {}
 
     def add(self, other: PairCounts, examples: int) -> None:
         """Add the counts of another part, and examples up to a number."""
@@ -146,7 +148,7 @@ class ArtifactComparison:
         self._activities: dict[str, int] = {}
         self._activity_of = [self._activity_codes(one.writer.placed) for one in (self.before, self.after)]
         self._identities = [_identities(one.writer.placed) for one in (self.before, self.after)]
-        self._kinds: dict[tuple[int, int, int], ChangeKind | None] = {}
+        self._kinds: dict[PairKey, ChangeKind | None] = {}
 
     def _activity_codes(self, placed: list[Placed]) -> Array:
         codes = self._activities
@@ -170,12 +172,8 @@ class ArtifactComparison:
     def add(self, batch: Any) -> None:
         """Count the rows of a record batch."""
         for place, rows, pairs, visitors in self._pairs(batch):
-            width = len(self.after.writer.placed) + 1
-            codes = (pairs[0] + 1).astype(np.int64) * width + pairs[1] + 1
-            for code, count in _counted(codes, width * (len(self.before.writer.placed) + 1)):
-                key = place, code // width - 1, code % width - 1
-                if key[1] == NONE and key[2] == NONE:
-                    continue
+            codes, found_pairs = self._distinct_pairs(place, pairs)
+            for code, key, count in found_pairs:
                 self.counts.pairs[key] = self.counts.pairs.get(key, 0) + count
                 known = self.counts.examples.setdefault(key, [])
                 if len(known) < self._examples and self._kind(key) is not None:
@@ -198,6 +196,16 @@ class ArtifactComparison:
                 pairs = _filled(first, rows.count, bases[0]), _filled(second, rows.count, bases[1])
             yield place, where, pairs, rows.visitors
 
+    def _distinct_pairs(
+        self, place: int, pairs: tuple[Array, Array]
+    ) -> tuple[Array, list[tuple[int, PairKey, int]]]:
+        """Return the pair of each row as a number; each number with its pair and count."""
+        width = len(self.after.writer.placed) + 1
+        codes = (pairs[0] + 1).astype(np.int64) * width + pairs[1] + 1
+        counts = _counted(codes, width * (len(self.before.writer.placed) + 1))
+        found = [(code, (place, code // width - 1, code % width - 1), count) for code, count in counts]
+        return codes, [one for one in found if one[1][1:] != (NONE, NONE)]
+
     def _joined(
         self, first: Matches, second: Matches, bases: tuple[int, int]
     ) -> tuple[Array, tuple[Array, Array]]:
@@ -219,20 +227,25 @@ class ArtifactComparison:
             pairs.append(rules)
         return union // (count * most), (pairs[0], pairs[1])
 
-    def _kind(self, key: tuple[int, int, int]) -> ChangeKind | None:
+    def _sides(self, before: int, after: int) -> tuple[Placed | None, Placed | None]:
+        return (
+            None if before == NONE else self.before.writer.placed[before],
+            None if after == NONE else self.after.writer.placed[after],
+        )
+
+    def _kind(self, key: PairKey) -> ChangeKind | None:
         if key not in self._kinds:
             self._kinds[key] = self._computed_kind(*key)
         return self._kinds[key]
 
     def _computed_kind(self, place: int, before: int, after: int) -> ChangeKind | None:
-        first = None if before == NONE else self.before.writer.placed[before]
-        second = None if after == NONE else self.after.writer.placed[after]
+        first, second = self._sides(before, after)
         kind: ChangeKind | None
         if first is None or second is None:
             kind = "gained" if first is None else "lost"
         elif first.rule.activity_id != second.rule.activity_id:
             kind = "activity"
-        elif _experience(first) != _experience(second):
+        elif first.meta("experience.id") != second.meta("experience.id"):
             kind = "experience"
         else:
             kind = None if _content(first) == _content(second) else "content"
@@ -248,8 +261,7 @@ class ArtifactComparison:
             if kind is None:
                 continue
             place, before, after = key
-            first = None if before == NONE else self.before.writer.placed[before]
-            second = None if after == NONE else self.after.writer.placed[after]
+            first, second = self._sides(before, after)
             cause, rule = self._cause(kind, before, after)
             changes.append(
                 DecisionChange(
@@ -305,26 +317,27 @@ class ArtifactComparison:
     def _changed(self, reader: Any) -> Iterator[Any]:
         first = 0
         for batch in batches_of(reader):
-            found: list[dict[str, Any]] = []
-            for place, rows, (before, after), visitors in self._pairs(batch):
-                differs = np.flatnonzero((before != NONE) | (after != NONE))
-                for at in differs.tolist():
-                    key = place, int(before[at]), int(after[at])
-                    kind = self._kind(key)
-                    if kind is not None:
-                        row = int(rows[at])
-                        found.append(self._changed_row(first + row, visitors[row].as_py(), kind, key))
+            parts = [self._changed_of(first, *one) for one in self._pairs(batch)]
             first += batch.num_rows
-            if found:
-                yield pa.RecordBatch.from_pylist(sorted(found, key=lambda one: one["row"]), _CHANGED)
+            yield from pa.Table.from_batches(parts).sort_by("row").combine_chunks().to_batches()
 
-    def _changed_row(self, row: int, visitor: str, kind: str, key: tuple[int, int, int]) -> dict[str, Any]:
-        place, before, after = key
-        made = {"row": row, "visitor": visitor, "location": self.before.locations[place], "kind": kind}
-        for name, number, decider in (("before", before, self.before), ("after", after, self.after)):
-            placed = None if number == NONE else decider.writer.placed[number]
+    def _changed_of(
+        self, first: int, place: int, rows: Array, pairs: tuple[Array, Array], visitors: Any
+    ) -> Any:
+        """Return the rows that change at a location, as a record batch."""
+        codes, found = self._distinct_pairs(place, pairs)
+        changes = {code: self._changed_row(kind, key) for code, key, _ in found if (kind := self._kind(key))}
+        places = np.flatnonzero(np.isin(codes, list(changes)))
+        numbers = pa.array(np.searchsorted(list(changes), codes[places]))  # codes are sorted
+        known = pa.RecordBatch.from_pylist(list(changes.values()), pa.schema(list(_CHANGED)[2:]))
+        columns = [pa.array(first + rows[places]), visitors.take(pa.array(rows[places]))]
+        return pa.RecordBatch.from_arrays([*columns, *known.take(numbers).columns], schema=_CHANGED)
+
+    def _changed_row(self, kind: ChangeKind, key: PairKey) -> dict[str, str | None]:
+        made: dict[str, str | None] = {"location": self.before.locations[key[0]], "kind": kind}
+        for name, placed in zip(("before", "after"), self._sides(*key[1:]), strict=True):
             made[f"activity_{name}"] = None if placed is None else placed.rule.activity_id
-            made[f"experience_{name}"] = None if placed is None else _experience(placed)
+            made[f"experience_{name}"] = None if placed is None else placed.meta("experience.id")
         return made
 
 
@@ -436,15 +449,10 @@ def _identities(placed: list[Placed]) -> _Identities:
     seen: Counter[tuple[Any, ...]] = Counter()
     found = []
     for one in placed:
-        alike = one.requested.kind, one.name, one.rule.activity_id, _experience(one)
+        alike = one.requested.kind, one.name, one.rule.activity_id, one.meta("experience.id")
         found.append((*alike, seen[alike]))
         seen[alike] += 1
     return _Identities(found, dict(zip(found, placed, strict=True)))
-
-
-def _experience(placed: Placed) -> str | None:
-    value = placed.rule.meta.get("experience.id")
-    return None if value is None else to_text(value)
 
 
 def _content(placed: Placed) -> bytes:
@@ -456,13 +464,12 @@ def _content(placed: Placed) -> bytes:
 
 
 def _side(placed: Placed) -> Side:
-    rule, meta = placed.rule, placed.rule.meta
-    name, experience = meta.get("activity.name"), meta.get("experience.name")
+    rule = placed.rule
     return Side(
         rule.activity_id,
-        None if name is None else to_text(name),
-        _experience(placed),
-        None if experience is None else to_text(experience),
+        placed.meta("activity.name"),
+        placed.meta("experience.id"),
+        placed.meta("experience.name"),
         placed.position,
         rule.percent_window,
         rule.audience_tree,

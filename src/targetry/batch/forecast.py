@@ -11,10 +11,9 @@ import numpy as np
 from targetry.batch.artifact import ArtifactInput
 from targetry.batch.decider import Decider
 from targetry.batch.engine.locations import REASONS
-from targetry.batch.engine.select import NONE
+from targetry.batch.engine.select import ALLOCATIONS, NONE, admitted
 from targetry.batch.output import Placed
 from targetry.batch.stream import batches_of
-from targetry.device.logic.javascript import to_text
 
 MISMATCH_BELOW: Final = 0.001  # p-value of a split below which chance is an unlikely explanation
 
@@ -137,9 +136,9 @@ def _activities(placed: list[Placed], decider: Decider, counts: list[int]) -> li
 
 
 def _activity(location: str, placed: list[Placed], counts: list[int], rows: int) -> ActivityForecast:
-    by_experience: dict[Any, list[int]] = {}
+    by_experience: dict[str | None, list[int]] = {}
     for number, one in enumerate(placed):
-        by_experience.setdefault(one.rule.meta.get("experience.id"), []).append(number)
+        by_experience.setdefault(one.meta("experience.id"), []).append(number)
     total = sum(counts)
     expected = _expected(placed, list(by_experience.values()))
     made = []
@@ -147,8 +146,8 @@ def _activity(location: str, placed: list[Placed], counts: list[int], rows: int)
         count = sum(counts[number] for number in numbers)
         made.append(
             ExperienceForecast(
-                None if experience is None else to_text(experience),
-                _text(placed[numbers[0]].rule.meta.get("experience.name")),
+                experience,
+                placed[numbers[0]].meta("experience.name"),
                 count,
                 100 * count / total if total else 0.0,
                 None if expected is None else 100 * expected[index],
@@ -164,7 +163,7 @@ def _activity(location: str, placed: list[Placed], counts: list[int], rows: int)
     return ActivityForecast(
         location,
         placed[0].rule.activity_id,
-        _text(placed[0].rule.meta.get("activity.name")),
+        placed[0].meta("activity.name"),
         total,
         100 * total / rows,
         made,
@@ -178,18 +177,12 @@ def _expected(placed: list[Placed], groups: list[list[int]]) -> list[float] | No
     audiences = {(one.rule.audience, one.rule.tokens) for one in placed}
     if len(audiences) > 1 or not all(one.rule.has_window and one.rule.test is None for one in placed):
         return None
-    allocations = np.arange(10_000) / 100
-    taken = np.full(len(allocations), NONE)
+    taken = np.full(len(ALLOCATIONS), NONE)
     for number in reversed(range(len(placed))):
-        rule = placed[number].rule
-        taken[(rule.low <= allocations) & (allocations <= rule.high)] = number
+        taken[admitted(placed[number].rule)] = number
     sizes = [sum(int(np.count_nonzero(taken == number)) for number in group) for group in groups]
     total = sum(sizes)
     return [size / total for size in sizes] if all(sizes) else None
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else to_text(value)
 
 
 def chi_square_p_value(statistic: float, degrees: int) -> float:

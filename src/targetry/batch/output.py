@@ -67,6 +67,11 @@ class Placed(NamedTuple):
     name: str | None
     position: int
 
+    def meta(self, name: str) -> str | None:
+        """Return an entry of the rule's meta as text."""
+        value = self.rule.meta.get(name)
+        return None if value is None else to_text(value)
+
 
 def placed_rules(rules: RuleSet, requested: Sequence[Requested]) -> list[Placed]:
     """Return the rules of the requested locations, one location behind the other."""
@@ -268,12 +273,10 @@ class OutputWriter:
             return rule.activity_id or None
         if name == "rule_key":
             return rule.key
-        template = self._template(placed)
         if name in _META:
-            value = template.meta.get(_META[name])
-            return None if value is None else to_text(value)
+            return placed.meta(_META[name])
         if name == "event_tokens":
-            return list(template.event_tokens)
+            return list(self._template(placed).event_tokens)
         return self._rendered(name, placed, None, {})
 
     def _template(self, placed: Placed) -> Template:

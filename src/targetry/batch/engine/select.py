@@ -16,7 +16,8 @@ from targetry.device.logic.compiler import Condition
 from targetry.device.ruleset import CompiledRule, Location
 
 NONE: Final = -1  # no rule
-_ALLOCATIONS: Final = np.arange(10_000) / 100  # as `allocation` divides
+ALLOCATIONS: Final = np.arange(10_000) / 100
+"""The allocation of each bucket in percent, divided as by `allocation`."""
 
 
 class Matches(NamedTuple):
@@ -278,12 +279,12 @@ class Chooser:
             here = places
             if drawn is not None:
                 low, high = self._bounds(rule)
-                admitted = (drawn >= low) & (drawn <= high)
+                inside = (drawn >= low) & (drawn <= high)
                 before = taken.get(rule.key)
                 if before is not None:
-                    admitted &= ~before
-                taken[rule.key] = admitted if before is None else admitted | before
-                here = places[admitted]
+                    inside &= ~before
+                taken[rule.key] = inside if before is None else inside | before
+                here = places[inside]
             elif rule.key in taken:
                 continue
             else:
@@ -302,8 +303,8 @@ class Chooser:
         """Return the first and the last bucket in the window of a rule."""
         known = self._windows.get(id(rule))
         if known is None:
-            admitted = np.flatnonzero(_admitted(rule))
-            known = (int(admitted[0]), int(admitted[-1])) if len(admitted) else (0, -1)
+            inside = np.flatnonzero(admitted(rule))
+            known = (int(inside[0]), int(inside[-1])) if len(inside) else (0, -1)
             self._windows[id(rule)] = known
         return known
 
@@ -314,7 +315,7 @@ class Chooser:
             windows = tuple(self._bounds(rule) for rule in run.rules)
             ranks = self._ranks.get(windows)  # many splits have the same windows
             if ranks is None:
-                ranks = self._ranks[windows] = np.full(len(_ALLOCATIONS), len(windows), np.int16)
+                ranks = self._ranks[windows] = np.full(len(ALLOCATIONS), len(windows), np.int16)
                 for rank, (low, high) in reversed(list(enumerate(windows))):
                     ranks[low : high + 1] = rank
             places = np.array([*(self._places[id(rule)] for rule in run.rules), NONE], np.int32)
@@ -352,7 +353,7 @@ def _stop(
     return reached, open_rows, stopped
 
 
-def _admitted(rule: CompiledRule) -> Array:
+def admitted(rule: CompiledRule) -> Array:
     """Return whether each bucket is in the window of a rule."""
-    admitted: Array = (rule.low <= _ALLOCATIONS) & (rule.high >= _ALLOCATIONS)
-    return admitted
+    found: Array = (rule.low <= ALLOCATIONS) & (rule.high >= ALLOCATIONS)
+    return found
