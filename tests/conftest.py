@@ -1,4 +1,4 @@
-"""Settings of hypothesis and garbage collection, the certificate authority, and `--quick`.
+"""Settings of hypothesis and garbage collection, the certificate authority, `--quick` and `--part`.
 
 Nothing measures time here: a busy machine is not a failure.
 """
@@ -10,6 +10,8 @@ from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from support.parts import files_of_part
 
 TESTS: Final = Path(__file__).parent
 # Folders that `--quick` collects, and files whose tests start processes or take long all the same.
@@ -24,6 +26,7 @@ NOT_QUICK: Final = frozenset(
     | {f"test_{name}.py" for name in ("optional_imports", "parity", "playground", "pytest_plugin")}
     | {f"test_{name}.py" for name in ("hooks", "language", "site_browser", "web_tutorial")}
 )
+PART: Final = pytest.StashKey[frozenset[Path]]()
 
 # Loading the certificates of the platform would be the largest cost of a client, in each process.
 os.environ["SSL_CERT_FILE"] = str(TESTS / "support" / "authority.pem")
@@ -40,18 +43,35 @@ settings.register_profile("many", settings.get_profile("quick"), max_examples=25
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of `scripts/test --quick`."""
+    """Add the options that `scripts/test` gives."""
     parser.addoption("--quick", action="store_true", help="only tests that need no process and no server")
+    parser.addoption("--part", metavar="K/N", help="only the files of one of N parts")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Divide the files that the arguments name."""
+    part = config.getoption("part")
+    if part:
+        roots = [Path(argument).resolve() for argument in config.args]
+        files = {file for root in roots for file in root.rglob("test_*.py")}
+        config.stash[PART] = files_of_part((file for file in files if not is_left_out(file, config)), part)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Ignore what `--quick` leaves out, so that it is not even imported."""
-    if not config.getoption("quick") or not collection_path.is_relative_to(TESTS):
-        return None
-    path = collection_path.relative_to(TESTS)
-    if path.as_posix() in NOT_QUICK:
+    """Ignore what `--quick` and `--part` leave out, so that it is not even imported."""
+    part = config.stash.get(PART, None)
+    if is_left_out(collection_path, config) or (part is not None and collection_path not in part):
         return True
-    return True if collection_path.is_dir() and path.parts and path.parts[0] not in QUICK_FOLDERS else None
+    return None
+
+
+def is_left_out(path: Path, config: pytest.Config) -> bool:
+    """Return whether `--quick` leaves out a file or folder."""
+    if not config.getoption("quick") or not path.is_relative_to(TESTS):
+        return False
+    name = path.relative_to(TESTS)
+    folder = name.parts[:1] if path.is_dir() else name.parts[:-1]
+    return name.as_posix() in NOT_QUICK or (bool(folder) and folder[0] not in QUICK_FOLDERS)
 
 
 def pytest_collection_finish() -> None:

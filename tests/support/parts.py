@@ -1,0 +1,74 @@
+"""Parts of a run of the tests, each a process of pytest that collects a part of the files.
+
+`scripts/test` runs this module. All processes of pytest-xdist collect all tests and import all
+libraries, which takes a fifth more processor time.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Final
+
+# Parts take unequally long: a process that is done continues with another part.
+PARTS_OF_A_PROCESS: Final = 2
+NO_TESTS: Final = 5  # exit code of pytest
+
+
+def files_of_part(files: Iterable[Path], part: str) -> frozenset[Path]:
+    """Return the files of `part`, such as `1/6`, and their folders.
+
+    A part is a run of files in the order of their paths, as neighbors import the same libraries.
+    All parts have about the same size in bytes, which is a fair measure of their time.
+    """
+    number, parts = (int(text) for text in part.split("/"))
+    sizes = {file: file.stat().st_size for file in sorted(files)}
+    total, before = sum(sizes.values()), 0
+    found = set[Path]()
+    for file, size in sizes.items():
+        if (before + size / 2) * parts // total == number - 1:
+            found.update((file, *file.parents))
+        before += size
+    return frozenset(found)
+
+
+def run(processes: int, arguments: Sequence[str]) -> int:
+    """Run pytest with arguments in parts, and print the output of each when it ends.
+
+    Returns:
+        0 if all parts succeeded and at least one had tests, else the exit code of one that did not.
+    """
+    parts = processes * PARTS_OF_A_PROCESS
+    codes = list[int]()
+    with ThreadPoolExecutor(processes) as pool:
+        running = [pool.submit(_run_part, f"{number + 1}/{parts}", arguments) for number in range(parts)]
+        try:
+            for done in as_completed(running):
+                code, output = done.result()
+                sys.stdout.write(output + "\n")
+                sys.stdout.flush()
+                codes.append(code)
+                if code not in (0, NO_TESTS) and {"-x", "--exitfirst"} & {*arguments}:
+                    break
+        finally:
+            pool.shutdown(cancel_futures=True)
+    failed = [code for code in codes if code not in (0, NO_TESTS)]
+    sys.stdout.write(f"{parts} parts, {len(failed)} of them failed\n")
+    return max(failed, default=0 if 0 in codes else NO_TESTS)
+
+
+def _run_part(part: str, arguments: Sequence[str]) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pytest", "--part", part, *arguments]
+    if sys.stdout.isatty():
+        command.append("--color=yes")
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+    )
+    return done.returncode, done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(run(int(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,46 @@
+"""Parts of a run of the tests: each file is in one of them, and their sizes are alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.parts import NO_TESTS, files_of_part, run
+
+TESTS = Path(__file__).parent
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 6, 16])
+def test_each_file_is_in_one_part(parts: int) -> None:
+    files = sorted(TESTS.rglob("test_*.py"))
+    found = [files_of_part(reversed(files), f"{number + 1}/{parts}") for number in range(parts)]
+    assert [file for part in found for file in sorted(part) if file.is_file()] == files
+    assert all(file.parent in part for part in found for file in part)
+    sizes = [sum(file.stat().st_size for file in part if file.is_file()) for part in found]
+    assert max(sizes) - min(sizes) < 2 * max(file.stat().st_size for file in files)
+
+
+@given(st.integers(1, 40))
+def test_one_file_is_in_one_of_many_parts(parts: int) -> None:
+    found = [files_of_part([Path(__file__)], f"{number + 1}/{parts}") for number in range(parts)]
+    assert [Path(__file__) in part for part in found].count(True) == 1
+
+
+@pytest.mark.slow
+def test_output_and_exit_code_are_those_of_the_parts(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "test_a.py").write_text("def test_a(): pass\n")
+    (tmp_path / "test_b.py").write_text("def test_b(): assert False\n")
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    alone = ("-c", str(TESTS.parent / "pyproject.toml"), "-p", "conftest", "-p", "no:cacheprovider")
+
+    assert run(1, [*alone, str(tmp_path)]) == 1
+    output = capfd.readouterr().out
+    assert output.count("1 passed") == output.count("1 failed") == 1
+    assert output.endswith("2 parts, 1 of them failed\n")
+    assert run(1, [*alone, "-k", "test_a", str(tmp_path)]) == 0
+    assert run(1, [*alone, "-k", "nothing", str(tmp_path)]) == NO_TESTS
