@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 DEFAULT_QUEUE_LIMIT: Final = 10_000
-DEFAULT_QUEUE_BYTES: Final = 32 * 1024 * 1024
+_QUEUE_BYTES: Final = 32 * 1024 * 1024  # of the requests of a queue as JSON
 DEFAULT_SPOOL_BYTES: Final = 1024 * 1024 * 1024
 
 _GRACE_S = 0.2  # for threads to end, once there is no work
@@ -86,7 +86,6 @@ class Notifier:
         emit: Emitter of events.
         log: Log.
         queue_limit: Deliveries in memory; with a spool, more can be on disk.
-        queue_bytes: Bytes of their requests as JSON.
         max_in_flight: Calls under way at a time.
         policy: Retry policy of each host.
         idle_s: Seconds without work after which a thread ends.
@@ -111,7 +110,6 @@ class Notifier:
         emit: Emit,
         log: LogSink,
         queue_limit: int = DEFAULT_QUEUE_LIMIT,
-        queue_bytes: int = DEFAULT_QUEUE_BYTES,
         max_in_flight: int = 16,
         policy: RetryPolicy | None = None,
         idle_s: float = 30.0,
@@ -131,7 +129,6 @@ class Notifier:
         self._emit = emit
         self._log = log
         self._queue_limit = queue_limit
-        self._queue_bytes = queue_bytes
         self._max_in_flight = max_in_flight
         self._policy = policy or RetryPolicy()
         self._idle_s = idle_s
@@ -241,7 +238,7 @@ class Notifier:
         self._pid = os.getpid()
         queue = (NotificationQueue if self._spool is None else _durable_queue_class())(
             limit=self._queue_limit,
-            max_bytes=self._queue_bytes,
+            max_bytes=_QUEUE_BYTES,
             policy=self._policy,
             random=self._random,
             clusters=self._clusters,

@@ -39,8 +39,8 @@ _OPTIONS: Final = {  # of the commands, by the option of a `Decider` or of `writ
 }
 
 
-def _option(*names: str, help: str, metavar: str | None = None, panel: str = "Decisions") -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, show_default=False, rich_help_panel=panel)
+def _option(*names: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, show_default=False, rich_help_panel="Decisions")
 
 
 Table = Annotated[

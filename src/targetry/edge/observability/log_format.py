@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -123,12 +122,12 @@ def _clock(at: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(at))
 
 
-def start_logging(form: LogFormat, stream: TextIO | None = None) -> None:
-    """Write the log of the edge and of uvicorn to `stream`, by default stderr.
+def start_logging(form: LogFormat) -> None:
+    """Write the log of the edge and of uvicorn to stderr.
 
     Replaces the handlers of an earlier call.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if form == "json" else HumanLines())
     for name in _LOGGERS:
         logger = logging.getLogger(name)
