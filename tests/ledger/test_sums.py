@@ -495,6 +495,7 @@ def test_report_shows_the_sums_counted_last_while_the_write_lock_is_held(
         with group_commit.WriteLock(tmp_path, 1.0).hold(), Reader.open(tmp_path) as reader:
             assert shown(reader.sums()) == aggregate_plainly(counted)
             assert len(list(reader.events())) == len(counted + later)
+            assert report_on_ledger(reader).to_dict()["uncounted"] == len(later)
         (warning,) = caplog.messages
         assert f"about {len(later)} events are not in the report" in warning
         assert "another process holds ledger.lock" in warning

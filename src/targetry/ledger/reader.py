@@ -79,9 +79,13 @@ class Reader:
     processes hold the write lock for too long; a warning is logged then.
 
     Close it soon: SQLite cannot shorten its journal while a snapshot is open.
+
+    Attributes:
+        uncounted: About the number of events that are not in the sums.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, uncounted: int = 0) -> None:
+        self.uncounted = uncounted
         self._path = path
         self._connection = connection
 
@@ -104,7 +108,8 @@ class Reader:
             if waiting:
                 connection.close()
                 connection = _count(path, waiting, progress)
-        return cls(path / FILE_NAME, connection)
+                waiting = _uncounted(connection)
+        return cls(path / FILE_NAME, connection, waiting)
 
     def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:
         """Yield the selected events in the order of their recording. Raises `LedgerError`."""

@@ -40,6 +40,10 @@ class LedgerReader(Protocol):
     def has_sums(self) -> bool:
         """Whether `sums`, `period` and `exposures` can be called."""
 
+    @property
+    def uncounted(self) -> int:
+        """About the number of events that are not in the sums, as they could not be counted."""
+
     def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
         """Return the sums by activity id; a visitor's revenue counts up to `cap` in cohorts.
 

@@ -150,7 +150,9 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     planned number of visitors of an activity. `margin` is the largest lift that counts as no
     difference, `cap` the amount up to which a visitor's revenue counts. `cuped` is the number of
     days before the first impression by which the figures are adjusted.
-    `period` is None for a report on a list of events, and for a ledger without events.
+    `period` is None for a report on a list of events, and for a ledger without events. `uncounted`
+    is about the number of events that are recorded but in no figure, because they could not be
+    counted: the ledger was locked, or only reading is allowed.
     """
 
     confidence: float
@@ -162,6 +164,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     margin: float | None = None
     cap: float | None = None
     cuped: int | None = None
+    uncounted: int = 0
 
     def activity(self, key: str) -> ActivityReport:
         """Return an activity by its id or name. Raises `OptionError` if there is none."""
@@ -227,7 +230,8 @@ def report_on_ledger(
     now_ms = int(time.time() * 1000) if now_ms is None else now_ms
     if not reader.has_sums:
         return make_report(reader.events(), activities, options, now_ms=now_ms)
-    return build_report(reader, activities, options, reader.period(), now_ms=now_ms)
+    report = build_report(reader, activities, options, reader.period(), now_ms=now_ms)
+    return msgspec.structs.replace(report, uncounted=reader.uncounted)
 
 
 def without_series(report: Report) -> Report:

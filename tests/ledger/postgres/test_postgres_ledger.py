@@ -436,6 +436,7 @@ def test_role_that_may_only_read_gets_the_sums_counted_last(url: str) -> None:
             with open_reader(url.replace("postgres@", "analyst@")) as reader:
                 assert reader.sums()["1"].experiences["0"].visitors == 40
                 assert len(list(reader.events())) == len(MANY) + 1
+                assert report_on_ledger(reader).uncounted == 1
             connection.execute("DROP OWNED BY analyst; DROP ROLE analyst")
 
 

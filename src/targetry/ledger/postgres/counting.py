@@ -262,7 +262,7 @@ def count_events(
     Raises:
         psycopg.Error: A statement failed. Completed transactions stand.
     """
-    waiting = _waiting(connection)
+    waiting = waiting_events(connection)
     done = 0
     while done < waiting and not is_stopped():
         counted = _count_chunk(connection)
@@ -274,7 +274,8 @@ def count_events(
     return done
 
 
-def _waiting(connection: Any) -> int:
+def waiting_events(connection: Any) -> int:
+    """Return the number of events, visitors and orders to count. Raises `psycopg.Error`."""
     query = "SELECT (SELECT count(*) FROM targetry_uncounted) + (SELECT count(*) FROM targetry_recount)"
     return int(connection.execute(query).fetchone()[0])
 

@@ -17,7 +17,7 @@ from targetry.ledger.event import (
     event_of_row,
 )
 from targetry.ledger.postgres.connection import connect, ledger_name, translated
-from targetry.ledger.postgres.counting import count_events
+from targetry.ledger.postgres.counting import count_events, waiting_events
 from targetry.ledger.postgres.schema import FACTS_FORMAT, FORMAT, SEGMENTS_FORMAT, SUMS_FORMAT, read_format
 from targetry.ledger.postgres.sums import (
     ACTIVITIES,
@@ -65,10 +65,12 @@ class PostgresReader:
 
     Attributes:
         has_sums: Whether the tables hold sums, unlike those of the first format.
+        uncounted: The number of events that are not in the sums.
     """
 
-    def __init__(self, url: str, connection: Any, version: int) -> None:
+    def __init__(self, url: str, connection: Any, version: int, uncounted: int = 0) -> None:
         self.has_sums = version >= SUMS_FORMAT
+        self.uncounted = uncounted
         self._format = version
         self._url = url
         self._connection = connection
@@ -102,11 +104,12 @@ class PostgresReader:
                 if version == FORMAT:
                     _bring_up_to_date(connection, progress)
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                connection.execute("SELECT 1 FROM targetry_ledger").fetchone()  # takes the snapshot
+                # The first statement takes the snapshot.
+                uncounted = waiting_events(connection) if version >= SUMS_FORMAT else 0
             except BaseException:
                 connection.close()
                 raise
-        return cls(url, connection, version)
+        return cls(url, connection, version, uncounted)
 
     def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:
         """Yield the selected events in the order of their recording. Raises `LedgerError`."""
