@@ -10,7 +10,7 @@ import pytest
 
 from support.ledger import ACTIVITY, outcome
 from targetry.errors import OptionError
-from targetry.ledger.event import LedgerEvent
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.ledger import Ledger
 from targetry.report.by_segment import SegmentReport, report_by_segment
 from targetry.report.options import ReportOptions
@@ -44,9 +44,10 @@ def made(
     options: ReportOptions = ReportOptions(),  # noqa: B008
     by: str = "browser",
     events: Sequence[LedgerEvent] = EVENTS,
+    activity: ActivityDescription = ACTIVITY,
 ) -> SegmentReport:
     with Ledger.open(folder, sync="NORMAL") as ledger:
-        ledger.describe([ACTIVITY], now_ms=1000)
+        ledger.describe([activity], now_ms=1000)
         ledger.record(events)
         with ledger.reader() as reader:
             return report_by_segment(reader, by, options, report_on_ledger(reader, options).activities)
@@ -74,6 +75,36 @@ def test_p_values_are_corrected_for_the_number_of_segments(tmp_path: Path) -> No
     assert p_values[0] is not None
     assert p_values[0] < 1e-5
     assert p_values[1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_p_values_are_corrected_once_for_segments_and_experiences(tmp_path: Path, fixed: bool) -> None:
+    """An experience with the figures of another one leaves the other's p-value as it is."""
+    two = [*outcome("0", 1000, 100), *outcome("1", 1000, 150)]
+    three = [*two, *outcome("2", 1000, 150)]
+    shares = tuple(ExperienceDescription(key, share=100 / 3) for key in "012")
+    of_three_shares = msgspec.structs.replace(ACTIVITY, experiences=shares)
+    of_two, of_three = (
+        made(
+            tmp_path / name,
+            ReportOptions(fixed=fixed),
+            events=of_browser("chrome", events),
+            activity=activity,
+        )
+        for name, events, activity in (("two", two, ACTIVITY), ("three", three, of_three_shares))
+    )
+    expected, *others = (
+        one
+        for report in (of_two, of_three)
+        for one in report.activities["1"][0].experiences
+        if one.p_value is not None
+    )
+    assert len(others) == 2
+    assert expected.p_value is not None
+    assert expected.p_value < 0.05
+    for one in others:
+        assert one.p_value == pytest.approx(expected.p_value)
+        assert one.lift_interval == pytest.approx(expected.lift_interval)
 
 
 def test_fact_that_was_not_recorded_is_an_option_error(tmp_path: Path) -> None:

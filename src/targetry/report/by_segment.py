@@ -1,9 +1,10 @@
 """Report by segment: the figures of each value of a fact that an edge recorded.
 
-Segments are looked at to explain a result, not to decide by: the p-values of an activity are
-corrected for the number of its segments and experiences, and there are no verdicts. Cochran's test
-says whether the lifts of the segments differ at all. Figures are not adjusted by the visitors'
-history, and a cap that depends on the data does not apply.
+Segments are looked at to explain a result, not to decide by: there are no verdicts, and the
+p-values of an activity are corrected once, by Benjamini and Hochberg over all its segments and
+experiences. An interval holds for its segment and experience alone. Cochran's test says whether the
+lifts of the segments differ at all. Figures are not adjusted by the visitors' history, and a cap
+that depends on the data does not apply.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class SegmentFigures(msgspec.Struct, frozen=True, rename="camel"):
     """Figures of an experience in one segment, of the primary metric.
 
     `visitors` are those since the shares last changed. `lift` is the relative difference to the
-    control in this segment; it, its interval and its p-value are None for the control and while a
-    group has too few converters or buyers.
+    control in this segment, and `lift_interval` holds for this comparison alone. Both and the
+    p-value are None for the control and while a group has too few converters or buyers.
     """
 
     id: str
@@ -113,7 +114,8 @@ def report_by_segment(
     pairs: dict[str, defaultdict[str, _Pairs]] = {one.id: defaultdict(list) for one in activities}
     for value, of_value in sums.items():
         chosen = {key: one for key, one in of_value.items() if key in found}
-        for activity in build_report(_SegmentSums(chosen), described, plain, now_ms=None).activities:
+        made = build_report(_SegmentSums(chosen), described, plain, now_ms=None, is_corrected=False)
+        for activity in made.activities:
             if activity.compared:
                 found[activity.id].append(_segment(value, activity, options.metric))
                 for key, pair in _pairs(activity, chosen[activity.id], options.metric):

@@ -89,6 +89,7 @@ def compare(
     *,
     compared: Collection[int],
     is_broken: bool,
+    is_corrected: bool = True,
 ) -> Comparison:
     """Compare experiences with the first one.
 
@@ -97,6 +98,8 @@ def compare(
         options: The options of the report.
         compared: Positions of the experiences that are compared with the first one.
         is_broken: Whether the split differs from the shares, which takes the verdicts away.
+        is_corrected: Whether p-values and intervals are corrected for the number of comparisons;
+            False leaves that to the caller, for whom they are a part of all comparisons.
 
     Raises:
         MissingExtraError: The extra `report` is not installed.
@@ -105,7 +108,7 @@ def compare(
     series: dict[tuple[str, int], Series] = {}
     methods: dict[str, Method] = {}
     for name, metric in METRICS.items():
-        method = _method(name, len(compared), options)
+        method = _method(name, len(compared) if is_corrected else 1, options)
         methods[name] = method
         for position in range(len(cohorts)):
             one = follow(
@@ -118,7 +121,7 @@ def compare(
             )
             if one is not None:
                 series[name, position] = one
-    corrected = _correct(series, options, len(compared))
+    corrected = _correct(series, options, len(compared)) if is_corrected else _uncorrected(series)
     reports: list[dict[str, MetricReport]] = [{} for _ in cohorts]
     for (name, position), one in series.items():
         reports[position][name] = _report(
@@ -138,6 +141,10 @@ def _method(name: str, comparisons: int, options: ReportOptions) -> Method:
 
 def _method_at(alpha: float, options: ReportOptions) -> Method:
     return Method(alpha, None if options.fixed else ConfidenceSequence(alpha, options.tightest))
+
+
+def _uncorrected(series: Mapping[tuple[str, int], Series]) -> dict[tuple[str, int], float]:
+    return {key: one.compared.p_value for key, one in series.items() if one.compared}
 
 
 def _correct(

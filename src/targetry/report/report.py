@@ -204,6 +204,7 @@ def make_report(
         activities: Descriptions; of several with one id the last counts.
         options: The options of the report.
         now_ms: The time of the report in epoch milliseconds; None if no event can be later.
+        is_corrected: As of `compare`.
 
     Raises:
         MissingExtraError: The extra `report` is not installed, and there is something to compute.
@@ -266,6 +267,7 @@ def build_report(
     period: Period | None = None,
     *,
     now_ms: int | None,
+    is_corrected: bool = True,
 ) -> Report:
     """Report on the figures of a source.
 
@@ -275,6 +277,7 @@ def build_report(
         options: The options of the report.
         period: The period that the events cover.
         now_ms: The time of the report in epoch milliseconds; None if no event can be later.
+        is_corrected: As of `compare`.
 
     Raises:
         MissingExtraError: The extra `report` is not installed, and there is something to compute.
@@ -292,7 +295,7 @@ def build_report(
     everything = [*described.values(), *(ActivityDescription(key) for key in others)]
     made = tuple(
         msgspec.structs.replace(
-            _activity(one, sums.get(one.id) or ActivitySums(), options, today),
+            _activity(one, sums.get(one.id) or ActivitySums(), options, today, is_corrected=is_corrected),
             cap=caps.get(one.id),
             history=history.get(one.id),
         )
@@ -312,7 +315,12 @@ def build_report(
 
 
 def _activity(
-    activity: ActivityDescription, count: ActivitySums, options: ReportOptions, today: float
+    activity: ActivityDescription,
+    count: ActivitySums,
+    options: ReportOptions,
+    today: float,
+    *,
+    is_corrected: bool,
 ) -> ActivityReport:
     rows = list(_rows(activity, count))
     others = _compared_positions(activity, rows)
@@ -320,7 +328,7 @@ def _activity(
     totals = cumulate(cohorts)
     split, looks = _split(rows, totals, options)
     is_broken = split is not None and (split.sequential or split).is_mismatch
-    compared = compare(cohorts, options, compared=others, is_broken=is_broken)
+    compared = compare(cohorts, options, compared=others, is_broken=is_broken, is_corrected=is_corrected)
     latest = totals[-1][1] if totals else [Cohort() for _ in rows]
     past = [look for look in totals if look[0] <= today]
     return ActivityReport(
