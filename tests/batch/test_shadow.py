@@ -144,6 +144,14 @@ def test_differences_without_examples_have_their_counts() -> None:
     assert (difference.lines, difference.examples, difference.reasons) == (2, [], [])
 
 
+def test_progress_has_the_number_of_lines(tmp_path: Path) -> None:
+    log = tmp_path / "requests.jsonl"
+    log.write_bytes(b"damaged\n" * 120)
+    seen: list[tuple[int, int | None]] = []
+    shadow(log, DOCUMENT, client="acme", progress=lambda *counts: seen.append(counts))
+    assert seen == [(50, 120), (100, 120)]
+
+
 def test_missing_file_is_an_error() -> None:
     with pytest.raises(OptionError, match="log"):
         shadow("nope.jsonl", DOCUMENT, client=CLIENT)

@@ -11,7 +11,8 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from targetry.errors import OptionError
 # Do not wait for the other end of a pipe; on Windows, do not translate line ends.
 _OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+_PROGRESS_LINES = 50
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -100,6 +102,28 @@ def read_lines(option: str, source: str | Path | Iterable[bytes | str]) -> Itera
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise OptionError(option, f"{source} cannot be read: {reason}") from error
+
+
+def numbered_lines(
+    option: str,
+    source: str | Path | Iterable[bytes | str],
+    progress: Callable[[int, int | None], object] | None = None,
+) -> Iterator[tuple[int, bytes | str]]:
+    """Yield the lines of a log and their numbers from 1; of a file those that it has by now.
+
+    Args:
+        option: As of `read_lines`.
+        source: As of `read_lines`.
+        progress: Called now and then with the number of lines that are done, and of all if known.
+
+    Raises:
+        OptionError: The file cannot be read.
+    """
+    total = sum(1 for _ in read_lines(option, source)) if isinstance(source, str | Path) else None
+    for number, line in enumerate(islice(read_lines(option, source), total), 1):
+        yield number, line
+        if progress is not None and number % _PROGRESS_LINES == 0:
+            progress(number, total)
 
 
 def open_private(path: Path, flags: int) -> int:

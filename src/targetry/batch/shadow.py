@@ -6,13 +6,13 @@ Each line of the log is a JSON object with `time`, `request` and `response`, as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from targetry._runtime.files import read_lines
+from targetry._runtime.files import numbered_lines
 from targetry.batch.artifact import ArtifactInput, compiled
 from targetry.batch.output import content_text
 from targetry.batch.shadow_reasons import Given, explained, reason
@@ -111,6 +111,7 @@ def shadow(
     client: str,
     organization_id: str | None = None,
     examples: int = 3,
+    progress: Callable[[int, int | None], object] | None = None,
 ) -> Shadow:
     """Compare logged responses with what an artifact decides for the same requests.
 
@@ -124,13 +125,14 @@ def shadow(
         client: The client code.
         organization_id: The key of a `rules.bin`.
         examples: Number of lines that each difference names.
+        progress: Called now and then with the number of lines that are done, and of all if known.
 
     Raises:
         OptionError: The file cannot be read.
         ArtifactError: The artifact cannot be used.
     """
     run = _Run(compiled(artifact, organization_id), client, examples)
-    for number, line in enumerate(read_lines("log", log), 1):
+    for number, line in numbered_lines("log", log, progress):
         run.add(number, line)
     return run.result()
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from targetry._runtime.files import read_lines
+from targetry._runtime.files import numbered_lines
 from targetry.device.logic.javascript import to_text
 from targetry.models import DeliveryRequest, DeliveryResponse, Option
 from targetry.models.recorded import decode_recorded, requested_locations
@@ -19,7 +18,6 @@ from targetry.recording.answers import AnswerError, Answers
 ReplayOutcome = Literal["same", "content", "experience", "gained", "lost"]
 REPLAY_OUTCOMES: Final[tuple[ReplayOutcome, ...]] = get_args(ReplayOutcome)
 
-_PROGRESS_LINES: Final = 50
 
 Experiences = tuple[tuple[str, str], ...]
 """Activities and experiences of an answer, by its response tokens."""
@@ -116,19 +114,10 @@ def replay(
         UnreachableError: A server does not answer at all.
     """
     run = _Run(answers, baseline, examples)
-    total = _line_count(log)
     # An edge that records in the same file makes it longer.
-    for number, line in enumerate(islice(read_lines("log", log), total), 1):
+    for number, line in numbered_lines("log", log, progress):
         run.add(number, line)
-        if progress is not None and number % _PROGRESS_LINES == 0:
-            progress(number, total)
     return run.result()
-
-
-def _line_count(log: str | Path | Iterable[bytes | str]) -> int | None:
-    if not isinstance(log, str | Path):
-        return None
-    return sum(1 for _ in read_lines("log", log))
 
 
 _Pair = tuple[str, ReplayOutcome, Experiences | None, Experiences | None]

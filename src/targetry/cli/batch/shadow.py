@@ -13,6 +13,7 @@ from targetry.cli.batch.arguments import (
     OrganizationId,
     errors_exit,
     percent,
+    progress,
     read_artifact_text,
 )
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
@@ -53,7 +54,8 @@ def shadow(
 
         limit = percent("--at-least", at_least)
         text, code = read_artifact_text(artifact, client, organization_id)
-        found = compare(log, text, client=code, examples=examples)
+        with progress("comparing") as show:
+            found = compare(log, text, client=code, examples=examples, progress=show)
         if not found.locations:
             reasons = "".join(f"; {one}" for one in found.errors)
             raise OptionError("log", f"{log} has no request that can be compared{reasons}")
