@@ -367,8 +367,8 @@ class TargetClient(BaseClient):
             is None if the default would apply. The global mbox is left out.
 
         Raises:
-            OptionError: An argument is of the wrong type; or the client is server-side, so that it
-                knows no flags.
+            OptionError: An argument is of the wrong type, no request can carry the context, or the
+                client is server-side, so that it knows no flags.
             NotReadyError: There are no rules yet.
             ClosedError: The client is closed.
         """
