@@ -84,7 +84,6 @@ class Costs(NamedTuple):
 class Workload(msgspec.Struct, frozen=True, gc=False):
     """Upper bounds of a request's cost; a heavy request would delay others noticeably."""
 
-    rule_bytes: int
     answer_bytes: int
     is_heavy: bool
 
@@ -242,7 +241,7 @@ def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Wo
         or tokens > _LIGHT_TOKENS
         or request.qa_mode is not None
     )
-    return Workload(rule_bytes, answer_bytes, is_heavy)
+    return Workload(answer_bytes, is_heavy)
 
 
 def answer_too_large() -> RequestRejected:
