@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import socket
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 from support.cases import each_case
 from support.edge import QUERY
 from support.edge_process import address, post, process, rest_of
+from support.late import LATE_S
 from targetry.cli.edge import client_lines, edge
 from targetry.edge.http.access_policy import is_loopback_name
 from targetry.edge.options import EdgeOptions
@@ -140,3 +143,25 @@ def test_every_option_can_come_from_the_environment() -> None:
 def test_responses_do_not_wait_for_acknowledgements() -> None:
     with listen("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP, "of which asyncio makes TCP_NODELAY"
+
+
+def test_objects_of_a_running_edge_are_not_collected() -> None:
+    server = EdgeServer.open(EdgeOptions(port=0))
+    frozen: list[int] = []
+
+    def ask() -> None:
+        try:
+            with urllib.request.urlopen(f"{server.url}/healthz", timeout=LATE_S):
+                frozen.append(gc.get_freeze_count())
+        finally:
+            server.stop()
+
+    asking = threading.Thread(target=ask)
+    gc.unfreeze()  # the test run has frozen its own
+    asking.start()
+    server.run()
+    asking.join()
+    is_restored = gc.get_freeze_count() == 0
+    gc.freeze()
+    assert frozen[0] > 0
+    assert is_restored

@@ -9,6 +9,7 @@ are in `docs/edge.md`.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -246,7 +247,7 @@ class EdgeServer:
         try:
             if self._on_start is not None:
                 self._on_start()
-            with _quiet_end(), _fair_threads():
+            with _quiet_end(), _fair_threads(), _frozen_objects():
                 self._server.run(sockets=[self._listener])
         finally:
             self.close()
@@ -292,6 +293,25 @@ def _fair_threads() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+@contextlib.contextmanager
+def _frozen_objects() -> Iterator[None]:
+    """Exclude the objects that exist now from garbage collection.
+
+    Nearly all belong to imported modules, and a collection of them delays requests by 20 ms. An
+    artifact that is replaced has no reference cycles, so its memory is released. The setting is the
+    process's, so it is made in the main thread only.
+    """
+    if threading.current_thread() is not threading.main_thread() or gc.get_freeze_count():
+        yield
+        return
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def check(options: EdgeOptions) -> None:

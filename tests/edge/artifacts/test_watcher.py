@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,20 @@ def test_changed_file_is_loaded_again(tmp_path: Path) -> None:
     assert artifacts.refresh()
     assert response_to(HERO, registry=artifacts.registry)["client"] == "two"
     assert (artifacts.reloads, artifacts.refusals) == (1, 0)
+
+
+def test_replaced_artifact_is_released_without_garbage_collection(tmp_path: Path) -> None:
+    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))])
+    assert response_to(HERO, registry=artifacts.registry)["client"] == "one"
+    artifact = weakref.ref(artifacts.registry.artifacts[0])
+    rules = weakref.ref(artifacts.registry.artifacts[0].rules)
+    gc.disable()
+    try:
+        write(tmp_path / "rules.json", titled("two"))
+        assert artifacts.refresh()
+        assert (artifact(), rules()) == (None, None)
+    finally:
+        gc.enable()
 
 
 def test_invalid_file_is_rejected_and_the_last_usable_one_stays(
