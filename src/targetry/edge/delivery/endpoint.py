@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -53,7 +53,7 @@ class DeliveryHistory(Protocol):
         """Add a request that was decided at `at_ms`, with a body of `size` bytes."""
 
 
-class DecidedRequest(NamedTuple):
+class DecidedRequest(msgspec.Struct, frozen=True, gc=False):
     """A request that was decided at `at_ms` (epoch milliseconds), with a body of `size` bytes."""
 
     result: DeliveryResult
@@ -65,7 +65,7 @@ class DecidedRequest(NamedTuple):
         return self.result.events
 
 
-class _ReceivedRequest(NamedTuple):
+class _ReceivedRequest(msgspec.Struct, frozen=True, gc=False):
     """Query and body of a request, and the address of its client."""
 
     query: str
@@ -172,7 +172,7 @@ class DeliveryEndpoint:
 
     def _finish(self, decided: DecidedRequest, is_recorded: bool) -> tuple[int, bytes]:
         """Count a request and return status and JSON of its response."""
-        result, at_ms, size = decided
+        result, at_ms = decided.result, decided.at_ms
         for field in result.ignored_fields:
             self._metrics.unread.labels(field).inc()
         if result.status == 413:
@@ -180,7 +180,7 @@ class DeliveryEndpoint:
         lost = None
         if result.notifications:
             lost = None if is_recorded else RequestRejected(503, _NOT_RECORDED)
-        self._history.add(result, at_ms=at_ms, size=size, rejected=lost)
+        self._history.add(result, at_ms=at_ms, size=decided.size, rejected=lost)
         if lost is not None:
             return lost.status, error_body(lost.status, lost.message)
         if result.notifications:

@@ -40,7 +40,7 @@ AddressLocator = Callable[[str], GeoLocation | None]
 _encode = msgspec.json.Encoder().encode
 
 
-class DeliveryResult(msgspec.Struct, frozen=True):
+class DeliveryResult(msgspec.Struct, frozen=True, gc=False):
     """Response to a delivery request, the events to record before it is sent, and diagnostics.
 
     `notifications` and `telemetry` are counts; `problems` are rules that could not be evaluated.

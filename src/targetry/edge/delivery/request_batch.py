@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+import msgspec
+
 from targetry.edge.delivery.recorder import EventRecorder
 from targetry.edge.http.heavy_requests import HeavyRequests
 from targetry.edge.http.limits import LimitMonitor
@@ -29,14 +31,11 @@ Q = TypeVar("Q")
 D = TypeVar("D", bound=BatchedDecision)
 
 
-class _WaitingRequest(Generic[Q, D]):
+class _WaitingRequest(msgspec.Struct, Generic[Q, D], eq=False):
     """Request that waits for its decision, and for whether its events are recorded."""
 
-    __slots__ = ("decided", "request")
-
-    def __init__(self, request: Q, decided: asyncio.Future[tuple[D, bool]]) -> None:
-        self.request = request
-        self.decided = decided
+    request: Q
+    decided: asyncio.Future[tuple[D, bool]]
 
     def resolve(self, decision: D, is_recorded: bool) -> None:
         if not self.decided.done():  # it is done if the request was cancelled

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
+import msgspec
 from starlette.types import Send
 
 from targetry.edge.http.access_policy import Headers
@@ -20,7 +21,7 @@ _CROSS_ORIGIN_METHODS: Final = (b"GET", b"POST")
 _PREFLIGHT_MAX_AGE_S: Final = 600
 
 
-class EdgeResponse(NamedTuple):
+class EdgeResponse(msgspec.Struct, frozen=True, gc=False):
     """A whole response; `headers` are without `content-length`."""
 
     status: int
@@ -55,7 +56,7 @@ def cors_headers(granted: Headers) -> Headers:
 
 async def send_response(send: Send, response: EdgeResponse, cors: Headers) -> None:
     """Send a response with the CORS headers that the access policy grants."""
-    status, body, headers = response
+    status, body, headers = response.status, response.body, response.headers
     if status != 204 and status != 304:
         headers = (*headers, (b"content-length", b"%d" % len(body)))
     if cors:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 
-class FlagSummary(NamedTuple):
+class FlagSummary(msgspec.Struct, frozen=True, gc=False):
     """Result of an OFREP request, without objects.
 
     `key` is None for all flags, whose number is then `value`. `value` is None if the application's

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 from urllib.parse import urlencode
 
 import msgspec
@@ -75,7 +75,7 @@ class FlagHistory(Protocol):
         """Add a request that was decided at `at_ms`, with a body of `size` bytes."""
 
 
-class ReceivedRequest(NamedTuple):
+class ReceivedRequest(msgspec.Struct, frozen=True, gc=False):
     """Target and body of a request, its `if-none-match`, and the address of its client.
 
     `context` is that of the request's task, for hooks.
@@ -88,7 +88,7 @@ class ReceivedRequest(NamedTuple):
     context: Context | None = None
 
 
-class Outcome(msgspec.Struct):
+class Outcome(msgspec.Struct, gc=False):
     """Response to a request, with what is to be recorded, counted and shown.
 
     `outcomes` has the number of flags by reason or error code; `evaluations` and `visitor` are what

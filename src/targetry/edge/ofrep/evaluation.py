@@ -39,7 +39,7 @@ class _Body(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-class FlagRequest(msgspec.Struct):
+class FlagRequest(msgspec.Struct, gc=False):
     """Valid request for one flag, or for all if `key` is None, and the artifact that decides it.
 
     `request` is the same as a request of the Delivery API, for events and explanations.
@@ -126,7 +126,7 @@ def _check_order(order: Order) -> None:
         raise FlagError("INVALID_CONTEXT", rejected.message) from None
 
 
-class DecidedFlag(msgspec.Struct):
+class DecidedFlag(msgspec.Struct, gc=False):
     """One flag, the outcome of its mbox, and the visitor's id (empty without one)."""
 
     evaluation: FlagEvaluation

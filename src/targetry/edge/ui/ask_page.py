@@ -231,7 +231,7 @@ class AskPage:
     def _answer(self, asked: _Asked, url: str) -> dict[str, Any]:
         request, response = asked.result.request, asked.response
         assert request is not None
-        explained = request_view(HistoryEntry(0, asked.at_ms, asked.result, 0, None, None))
+        explained = request_view(HistoryEntry.of(asked.result, at_ms=asked.at_ms))
         offers = offers_by_location(request, response)
         return {
             "explained": explained,

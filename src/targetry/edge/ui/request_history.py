@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -30,7 +31,7 @@ MOST_STORED: Final = 4 * 1024 * 1024
 _LONGEST_MESSAGE: Final = 500
 
 
-class HistoryEntry:
+class HistoryEntry(msgspec.Struct, eq=False, gc=False):
     """One request; `flag` is set if it was one of OFREP.
 
     `request` is the decided request, None if it is too large, among the oldest of too many bytes,
@@ -39,44 +40,46 @@ class HistoryEntry:
     row of the list, and the HTML of the explanation.
     """
 
-    __slots__ = (
-        "at_ms",
-        "detail",
-        "flag",
-        "ignored_fields",
-        "number",
-        "rejection",
-        "request",
-        "rules",
-        "size",
-        "status",
-        "summary",
-    )
+    number: int
+    at_ms: int
+    size: int
+    status: int
+    request: DeliveryRequest | None
+    rules: Callable[[], LoadedArtifact | None]
+    ignored_fields: tuple[str, ...]
+    flag: FlagSummary | None
+    rejection: str | None
+    summary: RequestSummary | None = None
+    detail: str | None = None
 
-    def __init__(
-        self,
-        number: int,
-        at_ms: int,
+    @classmethod
+    def of(
+        cls,
         answer: DeliveryResult,
-        size: int,
-        rejected: RequestRejected | None,
-        flag: FlagSummary | None,
-    ) -> None:
-        self.flag = flag
-        self.number = number
-        self.at_ms = at_ms
-        self.status = answer.status if rejected is None else rejected.status
-        self.size = size
-        self.request: DeliveryRequest | None = answer.request if size <= LARGEST_STORED else None
-        self.rules = weakref.ref(answer.artifact) if answer.artifact is not None else _gone
-        self.rejection: str | None = None
+        *,
+        at_ms: int,
+        number: int = 0,
+        size: int = 0,
+        rejected: RequestRejected | None = None,
+        flag: FlagSummary | None = None,
+    ) -> HistoryEntry:
+        """Return the entry of a request; `rejected` was sent in place of `answer`."""
+        status, rejection = answer.status, None
         if rejected is not None:
-            self.rejection = rejected.message[:_LONGEST_MESSAGE]
-        elif answer.status >= 400:
-            self.rejection = _message(answer.body)
-        self.ignored_fields = answer.ignored_fields
-        self.summary: RequestSummary | None = None
-        self.detail: str | None = None
+            status, rejection = rejected.status, rejected.message[:_LONGEST_MESSAGE]
+        elif status >= 400:
+            rejection = _message(answer.body)
+        return cls(
+            number,
+            at_ms,
+            size,
+            status,
+            answer.request if size <= LARGEST_STORED else None,
+            weakref.ref(answer.artifact) if answer.artifact is not None else _gone,
+            answer.ignored_fields,
+            flag,
+            rejection,
+        )
 
 
 class RequestHistory:
@@ -104,7 +107,9 @@ class RequestHistory:
         flag: FlagSummary | None = None,
     ) -> None:
         """Add a request with a body of `size` bytes; `rejected` was sent in place of `answer`."""
-        entry = HistoryEntry(self._next, at_ms, answer, size, rejected, flag)
+        entry = HistoryEntry.of(
+            answer, at_ms=at_ms, number=self._next, size=size, rejected=rejected, flag=flag
+        )
         self._next += 1
         self._ring.append(entry)
         if entry.request is not None:
