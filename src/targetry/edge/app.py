@@ -19,7 +19,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -53,7 +53,7 @@ from targetry.edge.http.connection import CONNECTION, REGISTRY, BoundedConnectio
 from targetry.edge.http.connection_registry import ConnectionRegistry
 from targetry.edge.http.errors import INTERNAL_ERROR, RequestRejected
 from targetry.edge.http.limits import Limit, LimitMonitor, Limits
-from targetry.edge.http.request_body import COMPRESSION_LEVEL, read_body
+from targetry.edge.http.request_body import COMPRESSION_LEVEL, arrived_body, read_body
 from targetry.edge.http.request_head import Fields, read_fields
 from targetry.edge.http.response import (
     EdgeResponse,
@@ -343,12 +343,13 @@ class EdgeApplication:
             shown = self._shown_path(path, status)
             edge.access_log.add(exchange.route, scope["method"], shown, status, seconds)
 
-    def _read_body(
+    async def _read_body(
         self, receive: Receive, fields: Fields, connection: BoundedConnection | None
-    ) -> Coroutine[Any, Any, bytes]:
-        is_complete = connection is not None and connection.is_request_complete
-        timeout_s = self._edge.limits.request_s
-        return read_body(receive, fields, is_complete=is_complete, timeout_s=timeout_s)
+    ) -> bytes:
+        arrived = None if connection is None else connection.take_body()
+        if arrived is not None:
+            return arrived_body(arrived, fields)
+        return await read_body(receive, fields, timeout_s=self._edge.limits.request_s)
 
     async def _answer_other(
         self, scope: Scope, receive: Receive, fields: Fields, exchange: _Exchange

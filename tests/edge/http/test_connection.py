@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -109,6 +110,59 @@ def test_connection_serves_many_requests(patient: OpenEdge) -> None:
             for request in (HEALTH, post()):
                 connection.sendall(request)
                 assert read_response(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def of_visitor(number: int) -> bytes:
+    return post({**HERO, "id": {"tntId": f"visitor{number}"}})
+
+
+def in_chunks(*pieces: bytes) -> list[bytes]:
+    return [CHUNKED, *(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces), b"0\r\n\r\n"]
+
+
+BODY = json.dumps({**HERO, "id": {"tntId": "visitor1"}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "visitors"),
+    [
+        ([of_visitor(1)], 1),
+        ([of_visitor(1)[:-5], of_visitor(1)[-5:]], 1),
+        ([of_visitor(1)[:-9], of_visitor(1)[-9:-4], of_visitor(1)[-4:]], 1),
+        ([of_visitor(1).removesuffix(BODY), BODY], 1),
+        ([b"".join(in_chunks(BODY))], 1),
+        ([b"".join(in_chunks(BODY[:20], BODY[20:]))], 1),
+        (in_chunks(BODY[:20], BODY[20:40], BODY[40:]), 1),
+        ([of_visitor(1), of_visitor(2)], 2),
+        ([of_visitor(1) + of_visitor(2) + of_visitor(3)], 3),
+        ([of_visitor(1) + of_visitor(2)[:-5], of_visitor(2)[-5:] + of_visitor(3)], 3),
+    ],
+    ids=[
+        "whole request",
+        "body in two pieces",
+        "body in three pieces",
+        "body after the head",
+        "one chunk",
+        "two chunks together",
+        "chunks one by one",
+        "two requests",
+        "three requests together",
+        "second of three in two pieces",
+    ],
+)
+def test_each_request_is_answered_by_its_own_body(
+    patient: OpenEdge, pieces: list[bytes], visitors: int
+) -> None:
+    answered = b""
+    with patient.connect() as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            threading.Event().wait(0.01)  # so that the pieces arrive apart, which changes no response
+        connection.shutdown(socket.SHUT_WR)
+        answered = read_until_closed(connection)
+    assert statuses(answered) == [200] * visitors
+    found = re.findall(rb'"tntId":"visitor(\d)', answered)
+    assert found == [b"%d" % (number + 1) for number in range(visitors)]
 
 
 def test_response_is_sent_in_one_piece(patient: OpenEdge) -> None:
@@ -353,7 +407,7 @@ def test_pipelined_requests_get_responses_in_order(recorded: bool) -> None:
     mixed = [part for number, one in enumerate(asked) for part in ([HEALTH, one] if number % 3 else [one])]
     with open_edge() as here:
         if not recorded:
-            here.edge.delivery._recorder._record = None
+            here.edge.delivery._recorder._write = None
         last = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
         answered = here.send_and_read(b"".join(mixed) + last)
     assert statuses(answered) == [200] * (len(mixed) + 1)

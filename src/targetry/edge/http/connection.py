@@ -133,6 +133,8 @@ class BoundedConnection(asyncio.Protocol):
         self._heads = self._complete = self._started = self._finished = 0  # requests
         self._target = b""  # request target, unless it is a path
         self._targets: dict[int, bytes] = {}
+        self._body = b""  # the latest body, if it came in one piece
+        self._body_of = 0  # the number of its request; negative if it came in several
         self._is_served = False
         self._is_upgrade = False
         self._is_responding = False
@@ -153,15 +155,21 @@ class BoundedConnection(asyncio.Protocol):
 
     # For the application
 
-    @property
-    def is_request_complete(self) -> bool:
-        """Whether the body of the request that was started last has arrived."""
-        return self._started <= self._complete
-
     def start_request(self) -> bytes:
         """Note that the next request has been started; return its target if that is no path."""
         self._started += 1
         return self._targets.pop(self._started, b"") if self._targets else b""
+
+    def take_body(self) -> bytes | None:
+        """Return the body of the request that was started last.
+
+        Returns:
+            The body, if it has arrived in one piece; else None, and the server has it.
+        """
+        if self._body_of != self._started or self._started > self._complete:
+            return None
+        body, self._body = self._body, b""
+        return body
 
     def start_response(self) -> None:
         """Note that a response is about to be written."""
@@ -181,6 +189,8 @@ class BoundedConnection(asyncio.Protocol):
         """Note that the application has responded."""
         self._server_transport.release_writes()
         self._finished += 1
+        if self._body_of == self._finished:
+            self._body = b""
         self._is_responding = False
         if self.is_closed_to_input and not self._owes_response and not self._transport.is_closing():
             if self._last_response is not None:
@@ -311,6 +321,12 @@ class BoundedConnection(asyncio.Protocol):
         self._state = _BODY
         if self._target:
             self._targets[self._heads], self._target = self._target, b""
+
+    def on_body(self, body: bytes) -> None:
+        if abs(self._body_of) == self._heads:
+            self._body, self._body_of = b"", -self._heads
+        else:
+            self._body, self._body_of = body, self._heads
 
     def on_message_complete(self) -> None:
         if not self._is_upgrade:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.types import Message, Receive
+from starlette.types import Receive
 
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.http.limits import MAX_BODY_BYTES
@@ -23,7 +23,6 @@ async def read_body(
     receive: Receive,
     fields: Mapping[bytes, bytes],
     *,
-    is_complete: bool = False,
     limit: int = MAX_BODY_BYTES,
     timeout_s: float,
 ) -> bytes:
@@ -32,40 +31,57 @@ async def read_body(
     Args:
         receive: The ASGI callable.
         fields: The request's header fields.
-        is_complete: Whether the body is known to have arrived.
         limit: Largest size before and after decompression, in bytes.
         timeout_s: Time for the body to arrive, in seconds.
 
     Raises:
         RequestRejected: 400, 408, 413 or 415.
     """
-    encoding = fields.get(b"content-encoding")
-    if encoding is not None:
-        encoding = encoding.strip().lower()
-        if encoding not in _ENCODINGS:
-            shown = encoding.decode("latin-1")
-            raise RequestRejected(415, f"content-encoding {shown!r} is not supported; supported: gzip")
+    is_gzip = _is_gzip(fields)
     declared = fields.get(b"content-length", b"")
     if declared.isdigit() and int(declared[:20]) > limit:
         raise _too_large(limit)
-    if is_complete:
-        message = await receive()
-        body = message.get("body", b"")
-        if len(body) > limit or message["type"] != "http.request" or message.get("more_body"):
-            body = await _receive(receive, limit, message)
-    else:
-        try:
-            async with asyncio.timeout(timeout_s):
-                body = await _receive(receive, limit, await receive())
-        except TimeoutError:
-            raise RequestRejected(408, f"the body did not arrive within {timeout_s:g} s", "slow") from None
-    return decompress(body, limit) if encoding == b"gzip" else body
+    try:
+        async with asyncio.timeout(timeout_s):
+            body = await _receive(receive, limit)
+    except TimeoutError:
+        raise RequestRejected(408, f"the body did not arrive within {timeout_s:g} s", "slow") from None
+    return decompress(body, limit) if is_gzip else body
 
 
-async def _receive(receive: Receive, limit: int, message: Message) -> bytes:
-    """Return the body whose first part is in `message`."""
+def arrived_body(body: bytes, fields: Mapping[bytes, bytes], limit: int = MAX_BODY_BYTES) -> bytes:
+    """Return a body that has arrived, decompressed.
+
+    Args:
+        body: The whole body.
+        fields: The request's header fields.
+        limit: Largest size before and after decompression, in bytes.
+
+    Raises:
+        RequestRejected: 400, 413 or 415.
+    """
+    is_gzip = _is_gzip(fields)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return decompress(body, limit) if is_gzip else body
+
+
+def _is_gzip(fields: Mapping[bytes, bytes]) -> bool:
+    """Return whether the body is compressed. Raises `RequestRejected`, 415."""
+    encoding = fields.get(b"content-encoding")
+    if encoding is None:
+        return False
+    encoding = encoding.strip().lower()
+    if encoding not in _ENCODINGS:
+        shown = encoding.decode("latin-1")
+        raise RequestRejected(415, f"content-encoding {shown!r} is not supported; supported: gzip")
+    return encoding == b"gzip"
+
+
+async def _receive(receive: Receive, limit: int) -> bytes:
     received = bytearray()
     while True:
+        message = await receive()
         if message["type"] != "http.request":
             raise RequestRejected(400, "the client closed the connection before the end of its body")
         received += message.get("body", b"")
@@ -73,7 +89,6 @@ async def _receive(receive: Receive, limit: int, message: Message) -> bytes:
             raise _too_large(limit)
         if not message.get("more_body"):
             return bytes(received)
-        message = await receive()
 
 
 def decompress(body: bytes, limit: int) -> bytes:
