@@ -33,7 +33,7 @@ class Clients:
     """`count` connections to a port; `ask` sends a request on one, `wait` returns responses."""
 
     def __init__(self, port: int, count: int, asks: str) -> None:
-        question = {"delivery": _question, "flag": _flag_question}[asks]
+        question = {"delivery": _question, "flag": _flag_question, "all flags": _all_flags_question}[asks]
         self._questions = cycle([question(port, number) for number in range(VISITORS)])
         self._poll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
@@ -139,9 +139,17 @@ def _window(latencies: list[float], seconds: float, cpu_s: float) -> dict[str, A
 
 
 def _flag_question(port: int, number: int) -> bytes:
+    return _flags_question(port, number, "/hero")
+
+
+def _all_flags_question(port: int, number: int) -> bytes:
+    return _flags_question(port, number, "")
+
+
+def _flags_question(port: int, number: int, key: str) -> bytes:
     context = {"targetingKey": f"{number:08x}9c1d4e5fa0b1c2d3e4f50617", "userAgent": _USER_AGENT}
     body = json.dumps({"context": context}, separators=(",", ":"))
-    head = "POST /ofrep/v1/evaluate/flags/hero HTTP/1.1\r\n"
+    head = f"POST /ofrep/v1/evaluate/flags{key} HTTP/1.1\r\n"
     return (head + _FIELDS.format(port=port, length=len(body)) + body).encode()
 
 

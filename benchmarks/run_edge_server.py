@@ -23,7 +23,7 @@ Scope = dict[str, Any]
 
 
 def edge(command: dict[str, Any]) -> Any:
-    """Return an edge with the defaults of `targetry edge`; `log` is its log file."""
+    """Return an edge, by default as `targetry edge` runs it; `log` is its log file."""
     from targetry.edge.observability.log_format import start_logging
     from targetry.edge.options import EdgeOptions
     from targetry.edge.server import EdgeServer
@@ -32,7 +32,11 @@ def edge(command: dict[str, Any]) -> Any:
     os.dup2(os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), sys.stderr.fileno())
     start_logging("human")
     options = EdgeOptions(
-        port=0, data=command["data"], ledger=command.get("ledger"), workers=command["workers"]
+        port=0,
+        data=command["data"],
+        ledger=command.get("ledger"),
+        workers=command["workers"],
+        artifacts=command.get("artifacts", ()),
     )
     return EdgeServer.open(options) if options.workers == 1 else EdgeWorkers.open(options, "human")
 
