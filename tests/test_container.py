@@ -148,6 +148,7 @@ def health(port: int) -> int:
     return done.returncode
 
 
+@pytest.mark.slow
 def test_command_of_the_image_is_healthy_and_ends_by_sigterm(tmp_path: Path) -> None:
     assert json.loads(IMAGE.argument("ENTRYPOINT")) == ["targetry", "edge"]
     variables = {**IMAGE.variables, "TARGETRY_EDGE_PORT": "0", "TARGETRY_EDGE_DATA": str(tmp_path)}

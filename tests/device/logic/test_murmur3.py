@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+from contextlib import redirect_stdout
 
 import mmh3
 import pytest
@@ -31,9 +33,9 @@ def test_decisions_are_the_same_without_the_extension() -> None:
         "print([client.decide('hero', one, shown=False).experience.id for one in visitors])"
     )
     without = "import sys; sys.modules['mmh3'] = None\n"
-    found = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        for code in (program, without + program)
-    ]
-    assert found[0] == found[1]
-    assert len(set(found[0])) > 3
+    command = [sys.executable, "-c", without + program]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    with redirect_stdout(io.StringIO()) as printed:
+        exec(program, {})  # noqa: S102  it is the text above
+    assert printed.getvalue() == found
+    assert len(set(found)) > 3
