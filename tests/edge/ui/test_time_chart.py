@@ -54,7 +54,8 @@ def test_timeline_without_events_in_its_time_is_none(tmp_path: Path, now_ms: int
 def test_timeline_that_takes_too_long_counts_the_latest_events(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as opened:
         opened.record([event(f"{n:04}", "click", visitor=str(n), at=HOUR + n) for n in range(3_000)])
-        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
+        # A reader counts the events, which moves them to the table that a timeline is read from.
+        with opened.reader(), closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
             late = read_timeline(file, 6 * HOUR, longest_s=-1, fallback_events=10)
             full = read_timeline(file, 6 * HOUR, longest_s=60, fallback_events=10)
     assert late is not None
