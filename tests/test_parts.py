@@ -38,9 +38,9 @@ def test_output_and_exit_code_are_those_of_the_parts(
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     alone = ("-c", str(TESTS.parent / "pyproject.toml"), "-p", "conftest", "-p", "no:cacheprovider")
 
-    assert run(1, [*alone, str(tmp_path)]) == 1
+    assert run(1, 2, [*alone, str(tmp_path)]) == 1
     output = capfd.readouterr().out
     assert output.count("1 passed") == output.count("1 failed") == 1
     assert output.endswith("2 parts, 1 of them failed\n")
-    assert run(1, [*alone, "-k", "test_a", str(tmp_path)]) == 0
-    assert run(1, [*alone, "-k", "nothing", str(tmp_path)]) == NO_TESTS
+    assert run(1, 2, [*alone, "-k", "test_a", str(tmp_path)]) == 0
+    assert run(1, 2, [*alone, "-k", "nothing", str(tmp_path)]) == NO_TESTS

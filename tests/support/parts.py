@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final
 
-# Parts take unequally long: a process that is done continues with another part.
-PARTS_OF_A_PROCESS: Final = 2
 NO_TESTS: Final = 5  # exit code of pytest
 
 
@@ -35,13 +33,17 @@ def files_of_part(files: Iterable[Path], part: str) -> frozenset[Path]:
     return frozenset(found)
 
 
-def run(processes: int, arguments: Sequence[str]) -> int:
+def run(processes: int, parts: int, arguments: Sequence[str]) -> int:
     """Run pytest with arguments in parts, and print the output of each when it ends.
+
+    Args:
+        processes: Number of parts that run at once.
+        parts: Number of parts. More of them end at the same time, and each takes a second to start.
+        arguments: Arguments of pytest.
 
     Returns:
         0 if all parts succeeded and at least one had tests, else the exit code of one that did not.
     """
-    parts = processes * PARTS_OF_A_PROCESS
     codes = list[int]()
     with ThreadPoolExecutor(processes) as pool:
         running = [pool.submit(_run_part, f"{number + 1}/{parts}", arguments) for number in range(parts)]
@@ -71,4 +73,4 @@ def _run_part(part: str, arguments: Sequence[str]) -> tuple[int, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(run(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
