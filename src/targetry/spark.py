@@ -1,7 +1,8 @@
 """Decisions for data frames of Apache Spark, by `mapInArrow`.
 
 The function that Spark sends to its workers holds the artifact and the options. Each Python worker
-compiles the artifact once. Nothing is shuffled. All machines need the extra `targetry[batch]`.
+compiles the artifact once. Nothing is shuffled. All machines need the extra `targetry[batch]` and
+pandas, which PySpark imports for `mapInArrow`.
 """
 
 from __future__ import annotations
