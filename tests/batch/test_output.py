@@ -271,6 +271,7 @@ def test_file_of_any_format_gets_the_same(tmp_path: Path) -> None:
     expected = rows_of(table)
     for name in ("in.parquet", "in.csv", "in.jsonl", "in.arrow", "part-*.parquet"):
         assert rows_of(str(tmp_path / name)) == expected, name
+    assert rows_of([tmp_path / "part-1.parquet", str(tmp_path / "part-*.parquet")]) == expected
     for suffix in (".parquet", ".arrow", ".csv", ".jsonl"):
         out = tmp_path / f"out{suffix}"
         totals = write(tmp_path / "in.parquet", out, SPLIT, **options)

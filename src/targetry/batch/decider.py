@@ -416,8 +416,9 @@ class Decider:
         """Return the decisions for a table as a `pyarrow.RecordBatchReader`, batch by batch.
 
         Args:
-            source: A path or glob of Parquet, Arrow, CSV or JSON Lines files, an object with
-                `__arrow_c_stream__` (of pyarrow, polars, pandas, DuckDB), or record batches.
+            source: A path or glob of Parquet, Arrow, CSV or JSON Lines files, or a list of them; an
+                object with `__arrow_c_stream__` (of pyarrow, polars, pandas, DuckDB), or record
+                batches.
         """
         reader = self.reader(source)
         schema = self.output_schema(reader.schema)

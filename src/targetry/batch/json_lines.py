@@ -45,7 +45,7 @@ class JsonLinesEncoder:
             return self._encoder.encode_lines([dict(zip(self._converts, row, strict=True)) for row in rows])
         except (ValueError, TypeError, OverflowError) as error:
             reason = f"JSON Lines cannot hold a value: {error}; choose another format"
-            raise OptionError("keep", reason) from error
+            raise OptionError("path", reason) from error
 
     def _timed(self, batch: Any) -> Any:
         """Return a batch with times in microseconds, as Python has, else as texts."""

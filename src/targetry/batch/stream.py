@@ -49,7 +49,8 @@ def reader_of(source: Any, select: Select, texts: Sequence[str] = (), time: str 
     """Return the table of a source.
 
     Args:
-        source: A path or glob, an object with `__arrow_c_stream__`, or record batches.
+        source: A path or glob, or a list of them; an object with `__arrow_c_stream__`, or record
+            batches.
         select: Chooses the columns to read from a file.
         texts: Columns of CSV and JSON Lines that are texts, whatever they look like.
         time: A column of CSV and JSON Lines that has times, or integers.
@@ -58,6 +59,8 @@ def reader_of(source: Any, select: Select, texts: Sequence[str] = (), time: str 
         OptionError: The source is none of these, or a file cannot be read.
     """
     if isinstance(source, str | Path):
+        return _files([source], select, texts, time)
+    if isinstance(source, list | tuple) and source and all(isinstance(one, str | Path) for one in source):
         return _files(source, select, texts, time)
     if isinstance(source, TableReader):
         return source
@@ -93,16 +96,8 @@ def _same_schema(first: Any, batches: Iterator[Any]) -> Iterator[Any]:
         yield batch
 
 
-def _files(source: str | Path, select: Select, texts: Sequence[str], time: str) -> TableReader:
-    names = [str(source)] if Path(source).exists() else sorted(glob.glob(str(source), recursive=True))
-    if not names:
-        raise OptionError("source", f"there is no file {str(source)!r}")
-    if Path(names[0]).is_dir():
-        names = sorted(str(file) for file in Path(names[0]).iterdir() if file.suffix.lower() in FORMATS)
-        if not names:
-            raise OptionError(
-                "source", f"the folder {str(source)!r} has no table; known are {', '.join(FORMATS)}"
-            )
+def _files(sources: Sequence[str | Path], select: Select, texts: Sequence[str], time: str) -> TableReader:
+    names = list(dict.fromkeys(name for source in sources for name in _names(source)))
     readers = [_file(name, select, texts, time) for name in names]
     schema = _common_schema(readers, names)
     if any(map(_is_text, names)):
@@ -116,6 +111,20 @@ def _files(source: str | Path, select: Select, texts: Sequence[str], time: str) 
     rows = sum(known) if len(known) == len(readers) else None
     batches = (_with_schema(batch, schema) for reader in readers for batch in reader)
     return TableReader(schema, batches, rows, names)
+
+
+def _names(source: str | Path) -> list[str]:
+    """Return the files of a path, glob or folder."""
+    names = [str(source)] if Path(source).exists() else sorted(glob.glob(str(source), recursive=True))
+    if not names:
+        raise OptionError("source", f"there is no file {str(source)!r}")
+    if Path(names[0]).is_dir():
+        names = sorted(str(file) for file in Path(names[0]).iterdir() if file.suffix.lower() in FORMATS)
+        if not names:
+            raise OptionError(
+                "source", f"the folder {str(source)!r} has no table; known are {', '.join(FORMATS)}"
+            )
+    return names
 
 
 def _common_schema(readers: Sequence[TableReader], names: Sequence[str]) -> Any:

@@ -220,7 +220,8 @@ def _csv(path: Path, schema: Any) -> Iterator[Put]:
     plain = plain_schema(schema)
     nested = [field.name for field in plain if pa.types.is_nested(field.type)]
     if nested:
-        raise OptionError("outputs", f"CSV cannot hold {', '.join(nested)}; choose another format")
+        names = ", ".join(nested)
+        raise OptionError("path", f"CSV cannot hold the nested columns {names}; choose another format")
     with csv.CSVWriter(path, plain) as writer:
         yield lambda batch: writer.write_batch(batch.cast(plain))
 

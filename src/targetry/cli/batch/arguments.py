@@ -43,10 +43,11 @@ def _option(*names: str, help: str, metavar: str | None = None) -> Any:
     return typer.Option(*names, help=help, metavar=metavar, show_default=False, rich_help_panel="Decisions")
 
 
-Table = Annotated[
-    str,
+Tables = Annotated[
+    list[str],
     typer.Argument(
-        help="A file or glob: .parquet, .arrow, .csv, .jsonl. A row is a visitor at one time.",
+        metavar="TABLE",
+        help="Files or globs: .parquet, .arrow, .csv, .jsonl. A row is a visitor at one time.",
         show_default=False,
     ),
 ]
@@ -195,7 +196,7 @@ def errors_exit() -> Iterator[None]:
     try:
         yield
     except OptionError as error:
-        print_error(f"{_OPTIONS.get(error.path, error.path)}: {error.reason}")
+        print_error(f"{_OPTIONS.get(error.path.partition('[')[0], error.path)}: {error.reason}")
         raise typer.Exit(1) from error
     except TargetError as error:
         print_error(str(error))

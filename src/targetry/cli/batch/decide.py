@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from targetry.cli.batch.arguments import ArtifactFile, BatchArguments, Table, progress, with_batch_arguments
+from targetry.cli.batch.arguments import ArtifactFile, BatchArguments, Tables, progress, with_batch_arguments
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
 from targetry.cli.rendering.output import TableFile, print_json, print_notes
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @with_batch_arguments
 def decide(
-    table: Table,
+    table: Tables,
     arguments: BatchArguments,
     out: TableFile,
     artifact: ArtifactFile = None,

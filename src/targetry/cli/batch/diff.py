@@ -33,8 +33,10 @@ def diff(
     before: Annotated[str, _file("--before", help="The artifact now, as in `targetry artifact`.")],
     after: Annotated[str, _file("--after", help="The artifact then.")],
     table: Annotated[
-        str | None,
-        typer.Argument(help="A file or glob: .parquet, .arrow, .csv, .jsonl.", show_default=False),
+        list[str] | None,
+        typer.Argument(
+            metavar="TABLE", help="Files or globs: .parquet, .arrow, .csv, .jsonl.", show_default=False
+        ),
     ] = None,
     visitors: Annotated[
         int | None,
@@ -88,7 +90,7 @@ def diff(
         if kind not in CHANGE_KINDS:
             raise OptionError("--allow", f"there is no kind {kind!r}, only {', '.join(CHANGE_KINDS)}")
     limit = percent("--at-most", at_most)
-    if (table is None) == (visitors is None):
+    if (not table) == (visitors is None):
         raise OptionError("table", "pass either a table or --visitors")
     source: Any = table if visitors is None else made_up_visitors(visitors)
     old, client = arguments.artifact(before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from targetry.cli.batch.arguments import ArtifactFile, BatchArguments, Table, progress, with_batch_arguments
+from targetry.cli.batch.arguments import ArtifactFile, BatchArguments, Tables, progress, with_batch_arguments
 from targetry.cli.batch.decide import notes_on
 from targetry.cli.batch.plots import PlotFile, plot_forecast
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
@@ -13,7 +13,7 @@ from targetry.cli.rendering.output import print_json, print_notes
 
 @with_batch_arguments
 def forecast(
-    table: Table,
+    table: Tables,
     arguments: BatchArguments,
     artifact: ArtifactFile = None,
     plot: PlotFile = None,
