@@ -154,10 +154,10 @@ class ArtifactSource(Generic[Rules]):
         self._started_at: float | None = None
         self._halted = self._closed = self._needs_worker = False
         self._refreshes: deque[tuple[bool, Future[RefreshResult]]] = deque()  # whether forced; oldest first
-        self._in_progress = 0  # of them, those that the attempt in progress resolves
+        self._in_progress = 0  # refreshes that the attempt in progress resolves
         self._retry_thread_at = float("-inf")
         self._first_round_done = OneShotEvent()  # there are rules, or waiting is pointless
-        self._handlers_done = OneShotEvent()  # and the event handlers have returned
+        self._handlers_done = OneShotEvent()  # the event handlers of that round have returned
         self._worker = PeriodicTask("targetry-artifact", self._step)
         register_fork_handler(self)
 

@@ -77,7 +77,7 @@ class AsyncHttpTransport:
         self._by_loop: dict[asyncio.AbstractEventLoop, _LoopState] = {}
         # Of the parent process; kept, as finalizers would act on its loops.
         self._inherited: list[_LoopState] = []
-        self._connector: tuple[int, Connector] | None = None  # and the id of the process that it belongs to
+        self._connector: tuple[int, Connector] | None = None  # by the id of its process
         self._is_closed = False
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from targetry.models.constraint import ConstraintError
 UNREADABLE: Final = (msgspec.MsgspecError, ConstraintError, ValueError, OverflowError)
 """Errors of a line that is no recorded request."""
 
-_MOST_ERRORS: Final = 5  # whose texts are kept
+_MOST_ERRORS: Final = 5  # texts of errors that are kept
 
 Pair = TypeVar("Pair", bound=Hashable)
 """Location, outcome, and the two answers that differ."""

@@ -143,7 +143,7 @@ class NotificationQueue:
         self.size = 0  # deliveries that are not settled, wherever they are
         self.closed = False  # nothing new is accepted
         self.ended = False  # nothing is sent any more
-        self.is_drained = False  # and the rest has been dropped
+        self.is_drained = False  # what was pending at the end has been dropped
         self.deadline: float | None = None  # of calls, once the queue is closed
         self.problems: deque[str] = deque(maxlen=16)  # of the disk, until they are reported
         self.starting = Lock()  # held while a thread is started
@@ -154,7 +154,7 @@ class NotificationQueue:
         self._holding = _Holding(self)
         self._linger_s = linger_s
         self._prompt_at = -math.inf  # batches from before that time do not wait for more
-        self._batches: dict[object, QueueEntry] = {}  # which take more
+        self._batches: dict[object, QueueEntry] = {}  # open batches by visitor
         # With the time of each.
         self._handed_over: deque[tuple[NotificationSource, float]] = deque()
         # Senders that sleep until a delivery is handed over: any, or one for a cluster.
@@ -178,8 +178,8 @@ class NotificationQueue:
             used=self._queues,
         )
         self._in_flight: set[QueueEntry] = set()
-        self._all_busy = False  # every sender is on a call,
-        self._called: frozenset[str | None] = frozenset()  # and these are their queues
+        self._all_busy = False  # every sender is on a call
+        self._called: frozenset[str | None] = frozenset()  # clusters of these calls
         self._held = 0  # entries in memory, and their bytes
         self._bytes = 0
         self._estimate = _FIRST_ESTIMATE  # bytes of a request that is not encoded

@@ -22,7 +22,7 @@ from targetry.device.logic.allocation import bucket
 from targetry.device.logic.murmur3 import MASK, mixed
 
 _ROWS: Final = 32_768  # hashed together: fewer cost calls of numpy, more leave the processor's cache
-_IDS: Final = 16_384  # whose blocks are kept for some activities
+_IDS: Final = 16_384  # ids with blocks that are kept for some activities
 _BUCKETS: Final = 10_000
 _END: Final = ".0"  # behind the visitor
 _DOT: Final = ord(".")
