@@ -15,11 +15,15 @@ import pytest
 from support.edge_process import Lines, address, post_raw, process, shown
 from support.ledger import ACTIVITY, event
 from support.slow import slow
-from targetry.ledger.database import FILE_NAME
+from targetry._runtime.file_lock import FileLock
+from targetry.ledger import database, retention
+from targetry.ledger.database import FILE_NAME, _replace_by_copy
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
+from targetry.ledger.retention import Retention, prune
+from targetry.ledger.schema import DAY_MS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be removed there")
 
@@ -160,6 +164,43 @@ def test_file_removed_during_a_transaction_is_detected_before_the_commit_returns
 
         with pytest.raises(LedgerError, match="removed or replaced while in use"):
             ledger._writer.submit(write).result()
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a writer holds the ledger's lock."""
+    try:
+        FileLock(folder / "ledger.lock").release()
+    except BlockingIOError:
+        return True
+    return False
+
+
+def test_damaged_file_is_repaired_under_the_write_lock_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process could otherwise commit between the copy of the file and its replacement."""
+    repaired: list[bool] = []
+
+    def replace(connection: sqlite3.Connection, path: Path) -> bool:
+        repaired.append(is_locked(tmp_path))
+        return _replace_by_copy(connection, path)
+
+    monkeypatch.setattr(database, "_replace_by_copy", replace)
+    monkeypatch.setattr(retention, "_CHUNK", 1)
+    with Ledger.open(tmp_path) as ledger:
+        ledger.record([event(str(n), visitor=f"v{n}", at=n) for n in range(4)])
+
+    def tamper(done: int, total: int) -> None:
+        truncate(JOURNAL, 0)(tmp_path)
+
+    with pytest.raises(LedgerError, match="truncated"):
+        prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + 3, progress=tamper)
+    assert repaired == [True]
+    with Ledger.open(tmp_path) as ledger:
+        ledger.record([event("later")])
+        truncate(JOURNAL, 0)(tmp_path)
+    assert repaired == [True, True]
+    assert recorded(tmp_path) >= {"3", "later"}
 
 
 def test_file_shrunk_by_vacuum_is_accepted(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,7 @@ def test_sums_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], dat
     earlier = data.draw(st.sampled_from([0, 1, counting.EARLIER]))
     with (
         mock.patch.multiple(counting, EARLIER=earlier, PIECE=1),
+        mock.patch.object(module, "PIECE", data.draw(st.sampled_from([0, 1, 1000]))),
         tempfile.TemporaryDirectory() as name,
         Ledger.open(name, sync="NORMAL") as ledger,
     ):
@@ -266,6 +267,77 @@ def test_sums_are_exact_when_removal_takes_many_transactions(
     kept = [one for one in events if one.timestamp_ms >= 1030]
     assert done.removed == len(events) - len(kept)
     assert sums_of(tmp_path) == aggregate_plainly(kept)
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 1000])
+def test_report_is_exact_when_removal_from_a_visitor_with_many_events_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    monkeypatch.setattr(module, "PIECE", 20)
+    monkeypatch.setattr(counting, "PIECE", 20)
+    many = [
+        event(
+            f"o{n:03}",
+            "order",
+            at=1000 + n,
+            activity_id="",
+            experience_id="",
+            order_id=f"A{n}",
+            order_total=1.0,
+        )
+        for n in range(100)
+    ]
+    # Another visitor has the same orders later.
+    others = [msgspec.structs.replace(one, id=f"x{one.id}", visitor="bob", timestamp_ms=2000) for one in many]
+    entries = [event(f"{who}{at}", visitor=who, at=at) for who in ("ada", "bob") for at in (990, 1050)]
+    transactions = 0
+
+    def is_stopped() -> bool:
+        nonlocal transactions
+        transactions += 1
+        return transactions >= stop_after
+
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([*many, *others, *entries])
+        assert sums_of(tmp_path) == aggregate_plainly([*many, *others, *entries])
+    done = prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + 1060, is_stopped=is_stopped)
+    assert done.removed == 64 or stop_after < 1000
+    with Reader.open(tmp_path) as reader:
+        kept = list(reader.events())
+        assert shown(reader.sums()) == aggregate_plainly(kept)
+    assert len(kept) == len([*many, *others, *entries]) - done.removed
+    assert uncounted_events(tmp_path) == 0
+
+
+def test_no_transaction_of_a_removal_has_all_events_of_a_visitor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PIECE", 20)
+    monkeypatch.setattr(counting, "PIECE", 20)
+    held: list[int] = []
+
+    class Lock(group_commit.WriteLock):
+        @contextlib.contextmanager
+        def hold(self) -> Iterator[None]:
+            with connected(tmp_path) as connection:
+                before = rows_of(connection)
+                with super().hold():
+                    yield
+                held.append(sum(abs(a - b) for a, b in zip(rows_of(connection), before, strict=True)))
+
+    def rows_of(connection: sqlite3.Connection) -> list[int]:
+        return [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("event", "purchase")
+        ]
+
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        orders = [event(f"o{n}", "order", at=1000 + n, order_id=f"A{n}", order_total=1.0) for n in range(300)]
+        ledger.record([event("i", at=999), event("later", at=5000), *orders])
+    monkeypatch.setattr(module, "WriteLock", Lock)
+    assert prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + 1200).removed == 201
+    assert max(held) <= 40
+    assert sums_of(tmp_path) == aggregate_plainly([event("later", at=5000), *orders[200:]])
 
 
 def test_sums_are_built_for_a_file_of_the_first_format(tmp_path: Path) -> None:
@@ -416,7 +488,10 @@ def test_file_of_the_fifth_format_counts_what_it_recorded(tmp_path: Path) -> Non
     with Ledger.open(tmp_path, sync="NORMAL") as ledger:
         ledger.record(counted)
     with connected(tmp_path) as connection:
-        connection.executescript("DROP TABLE new_event; PRAGMA user_version = 5")
+        connection.executescript(
+            "DROP TABLE new_event; DROP TABLE recounting; ALTER TABLE recount DROP COLUMN done_seq; "
+            "PRAGMA user_version = 5"
+        )
         insert_counted_later(connection, left)
     with Ledger.open(tmp_path, sync="NORMAL") as ledger:
         assert not any(ledger.record([*counted, *left]))

@@ -19,6 +19,9 @@ visitor again. The steps:
   fact of the first impression.
 - Orders of a visitor who enters an activity later count for it, too. The transaction that counts
   the impression counts a few of them; of the visitors in `entering` they are counted in pieces.
+- The events of the visitors in `recounting` are counted again in pieces, and then those of the
+  order ids in `recount`: without a visitor's purchase, the same order of another one can count. New
+  events wait for these pieces.
 
 Rows that are no events are not counted. No statement fails on a value that another program has
 written: amounts that cannot be added exactly count as unusable.
@@ -28,7 +31,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from targetry.ledger.event import MAX_ORDER_TOTAL
 from targetry.ledger.schema import (
@@ -52,7 +55,7 @@ EARLIER: Final = 100
 """Earlier orders of a visitor up to which an impression counts them in its own transaction."""
 
 PIECE: Final = 2_000
-"""Earlier orders of a visitor that one transaction counts; it takes some 25 ms."""
+"""Events of a visitor or of an order id that one transaction counts; it takes some 25 ms."""
 
 _COUNTED: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total, facts"
 _PURCHASE: Final = "activity_id, order_key, at_ms, event_id, visitor, is_bound, units, micros, unusable"
@@ -253,6 +256,26 @@ _PIECE_PURCHASES: Final = _purchases(
     "one.visitor = :visitor AND kind = 'order' AND one.activity_id = '' AND seq > :start AND seq <= :end "
     f"AND {is_event('one.')}",
 )
+_PIECE_OF_KIND: Final = """
+    SELECT max(seq), count(*) FROM (
+        SELECT seq FROM event WHERE visitor = ? AND kind = ? AND seq > ? ORDER BY seq LIMIT ?
+    )
+"""
+_PIECE_OF_ORDER: Final = """
+    SELECT max(seq), count(*) FROM (SELECT seq FROM event WHERE order_id = ? AND seq > ? ORDER BY seq LIMIT ?)
+"""
+_PURCHASES: Final = (
+    "SELECT activity_id, order_key, event_id FROM purchase WHERE visitor = :visitor LIMIT :most"
+)
+_QUEUE_ORDERS: Final = f"""
+    INSERT OR REPLACE INTO recount SELECT DISTINCT substr(order_key, 7), 0 FROM ({_PURCHASES}) AS bought
+    WHERE order_key LIKE 'order %' AND EXISTS (
+        SELECT 1 FROM event WHERE order_id = substr(order_key, 7) AND id != bought.event_id
+    )
+"""
+_REMOVE_PURCHASES: Final = f"""
+    DELETE FROM purchase WHERE (activity_id, order_key) IN (SELECT activity_id, order_key FROM ({_PURCHASES}))
+"""
 _CHANGES: Final = "sum(sign) AS visitors, sum(sign * converted) AS conversions, " + ", ".join(
     f"CAST(total(sign * {name}) AS INTEGER) AS {name}" for name in ("orders", *_MONEY)
 )
@@ -303,9 +326,11 @@ def uncounted(connection: sqlite3.Connection) -> int:
     """Return the number of events that are not in the sums, about. Raises `sqlite3.Error`."""
     (last,) = connection.execute(_LAST_SEQ).fetchone()
     (counted,) = connection.execute(_COUNTED_SEQ).fetchone()
-    (entering,) = connection.execute("SELECT count(*) FROM entering").fetchone()
-    (new,) = connection.execute("SELECT count(*) FROM new_event").fetchone()
-    return max(0, int(last - counted)) + int(entering) + int(new)
+    waiting = sum(
+        int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+        for table in ("new_event", *_PIECES)
+    )
+    return max(0, int(last - counted)) + waiting
 
 
 def count_chunk(connection: sqlite3.Connection, most: int = CHUNK) -> int:
@@ -387,40 +412,148 @@ def recount_visitors(
     return result
 
 
-def recount_orders(connection: sqlite3.Connection, order_id: str, after: int, end: int) -> None:
-    """Count the orders of an id again whose `seq` is above `after` and at most `end`.
+def remove_piece(
+    connection: sqlite3.Connection, visitor: object, place: Place, condition: str, limit: int
+) -> tuple[int, Place | None]:
+    """Remove events of a visitor with many of them; the rest is counted again in pieces, later.
+
+    Args:
+        connection: A connection in a transaction that can write.
+        visitor: The visitor.
+        place: Where the previous call ended, at first `START`.
+        condition: SQL condition for the events to remove, with a parameter.
+        limit: The parameter.
+
+    Returns:
+        The number of removed events, and where to go on; None at the end.
 
     Raises:
         sqlite3.Error: A statement failed; the transaction has to be rolled back.
     """
-    _start(connection)
-    connection.execute(
-        _counting("kind = 'order' AND order_id = ? AND seq > ? AND seq <= ?"), (order_id, after, end)
-    )
-    _run(connection, (*_AFFECT, *_COUNT, *_COUNT_MADE, *_ADD_TO_SUMS))
+    found = _next_piece(connection, visitor, place)
+    if found is None:
+        return 0, None
+    among = f"visitor = ? AND kind = ? AND seq > ? AND seq <= ? AND {condition}"
+    values = (visitor, found.kind, found.after, found.end, limit)
+    removed = connection.execute(f"DELETE FROM event WHERE {among}", values).rowcount
+    if removed:
+        connection.execute("INSERT OR REPLACE INTO recounting VALUES (?, NULL, 0)", (visitor,))
+    return removed, Place(found.kind, found.end)
+
+
+class Place(NamedTuple):
+    """Place among the events of a visitor, which are sorted by kind and `seq`."""
+
+    kind: str
+    after: int
+
+
+START: Final = Place("", 0)
+
+
+class _Piece(NamedTuple):
+    kind: str
+    after: int
+    end: int
+    number: int
+
+
+def _next_piece(connection: sqlite3.Connection, visitor: object, place: Place) -> _Piece | None:
+    kind: str | None = place.kind
+    after = place.after
+    while kind is not None:
+        end, number = connection.execute(_PIECE_OF_KIND, (visitor, kind, after, PIECE)).fetchone()
+        if number:
+            return _Piece(kind, after, end, number)
+        (kind,) = connection.execute(
+            "SELECT min(kind) FROM event WHERE visitor = ? AND kind > ?", (visitor, kind)
+        ).fetchone()
+        after = 0
+    return None
 
 
 def _count_piece(connection: sqlite3.Connection) -> int:
-    """Count orders that a visitor made before entering an activity; return their number."""
-    while found := connection.execute("SELECT * FROM entering LIMIT 1").fetchone():
-        visitor, activity_id, start = found
-        end, number = connection.execute(_PIECE, (visitor, start, PIECE)).fetchone()
-        if number:
-            _start(connection)
-            connection.execute("INSERT INTO temp.affected VALUES (?)", (visitor,))
-            connection.execute(_CONTRIBUTIONS_BEFORE)
-            values = {"activity": activity_id, "visitor": visitor, "start": start, "end": end}
-            connection.execute(_PIECE_PURCHASES, values)
-            _run(connection, (*_COUNT_MADE, *_ADD_TO_SUMS))
-            connection.execute(
-                "UPDATE entering SET done_seq = ? WHERE visitor = ? AND activity_id = ?",
-                (end, visitor, activity_id),
-            )
-            return int(number)
-        connection.execute(
-            "DELETE FROM entering WHERE visitor = ? AND activity_id = ?", (visitor, activity_id)
-        )
+    """Count a piece of what is too much for one transaction; return the number of its events."""
+    for table, count in _PIECES.items():
+        while row := connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone():
+            if number := count(connection, *row):
+                return number
     return 0
+
+
+def _recount_visitor(connection: sqlite3.Connection, visitor: str, kind: str | None, done: int) -> int:
+    """Count events of a visitor again, after the earlier counts are removed, also in pieces."""
+    if kind is None:
+        _leave_out(connection, visitor)
+        purchases = {"visitor": visitor, "most": PIECE}
+        connection.execute(_QUEUE_ORDERS, purchases)
+        removed = connection.execute(_REMOVE_PURCHASES, purchases).rowcount
+        if removed:
+            return removed
+    piece = _next_piece(connection, visitor, START if kind is None else Place(kind, done))
+    if piece is None:
+        connection.execute("DELETE FROM recounting WHERE visitor = ?", (visitor,))
+        return 0
+    _start(connection)
+    connection.execute(
+        _counting("visitor = ? AND kind = ? AND seq > ? AND seq <= ?"),
+        (visitor, piece.kind, piece.after, piece.end),
+    )
+    _run(connection, (*_AFFECT, *_COUNT, *_COUNT_MADE, *_ADD_TO_SUMS))
+    connection.execute(
+        "UPDATE recounting SET kind = ?, done_seq = ? WHERE visitor = ?", (piece.kind, piece.end, visitor)
+    )
+    return piece.number
+
+
+def _leave_out(connection: sqlite3.Connection, visitor: str) -> None:
+    """Take a visitor out of all sums but that of impressions."""
+    _start(connection)
+    connection.execute("INSERT INTO temp.affected VALUES (?)", (visitor,))
+    connection.execute(_CONTRIBUTIONS_BEFORE)
+    connection.execute("DELETE FROM participation WHERE visitor = ?", (visitor,))
+    connection.execute("DELETE FROM entering WHERE visitor = ?", (visitor,))
+    _run(connection, _ADD_TO_SUMS)
+
+
+def _recount_order(connection: sqlite3.Connection, order_id: str, done: int) -> int:
+    """Count orders of an id again."""
+    end, number = connection.execute(_PIECE_OF_ORDER, (order_id, done, PIECE)).fetchone()
+    if not number:
+        connection.execute("DELETE FROM recount WHERE order_id = ?", (order_id,))
+        return 0
+    _start(connection)
+    connection.execute(
+        _counting("kind = 'order' AND order_id = ? AND seq > ? AND seq <= ?"), (order_id, done, end)
+    )
+    _run(connection, (*_AFFECT, *_COUNT, *_COUNT_MADE, *_ADD_TO_SUMS))
+    connection.execute("UPDATE recount SET done_seq = ? WHERE order_id = ?", (end, order_id))
+    return int(number)
+
+
+def _count_earlier_orders(connection: sqlite3.Connection, visitor: str, activity_id: str, start: int) -> int:
+    """Count orders that a visitor made before entering an activity."""
+    end, number = connection.execute(_PIECE, (visitor, start, PIECE)).fetchone()
+    key = (visitor, activity_id)
+    if not number:
+        connection.execute("DELETE FROM entering WHERE visitor = ? AND activity_id = ?", key)
+        return 0
+    _start(connection)
+    connection.execute("INSERT INTO temp.affected VALUES (?)", (visitor,))
+    connection.execute(_CONTRIBUTIONS_BEFORE)
+    values = {"activity": activity_id, "visitor": visitor, "start": start, "end": end}
+    connection.execute(_PIECE_PURCHASES, values)
+    _run(connection, (*_COUNT_MADE, *_ADD_TO_SUMS))
+    connection.execute("UPDATE entering SET done_seq = ? WHERE visitor = ? AND activity_id = ?", (end, *key))
+    return int(number)
+
+
+_PIECES: Final[dict[str, Callable[..., int]]] = {
+    "recounting": _recount_visitor,
+    "recount": _recount_order,
+    "entering": _count_earlier_orders,
+}
+"""Functions by the table whose rows they count; each returns 0 when a row is done."""
 
 
 def _start(connection: sqlite3.Connection) -> None:

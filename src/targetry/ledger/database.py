@@ -130,7 +130,10 @@ class LedgerFile:
         self._open()
 
     def connection(self) -> sqlite3.Connection:
-        """Return the connection; one to a new file after a fault. Raises `LedgerError`."""
+        """Return the connection; one to a new file after a fault. Raises `LedgerError`.
+
+        The caller holds the write lock.
+        """
         if self._connection is not None:
             self.check(has_written=False)
             return self._connection
@@ -140,7 +143,11 @@ class LedgerFile:
         return connection
 
     def intact_connection(self) -> sqlite3.Connection | None:
-        """Return the connection; None after a fault, which is left to `connection` to repair."""
+        """Return the connection; None after a fault, which is left to `connection` to repair.
+
+        Unlike `connection`, it needs no write lock: a repair without it could copy the file while
+        another process commits.
+        """
         assert self._guard is not None
         try:
             self._guard.check()
@@ -164,10 +171,15 @@ class LedgerFile:
             self._disconnect(error)
             raise
 
-    def close(self) -> None:
-        """Close the connection. SQLite then deletes the journal, unless another process uses it."""
-        if self._connection is not None:
-            with contextlib.suppress(LedgerError):
+    def close(self, lock: contextlib.AbstractContextManager[object]) -> None:
+        """Close the connection. SQLite then deletes the journal, unless another process uses it.
+
+        Args:
+            lock: The write lock, under which a damaged file is repaired. If another process holds
+                it for too long, the connection is closed without a check.
+        """
+        with contextlib.suppress(LedgerError), lock:
+            if self._connection is not None:
                 self.check()
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -349,7 +361,7 @@ def upgrade_statements(version: int) -> Iterator[str]:
     """Yield the statements that lead from a format, 0 for an empty file, to the current one."""
     if version < schema.COUNTED_FORMAT:
         yield from _statements_of_counting(version)
-    yield schema.ADD_NEW_EVENTS
+    yield from schema.ADD_NEW_EVENTS
 
 
 def _statements_of_counting(version: int) -> Iterator[str]:

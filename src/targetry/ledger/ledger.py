@@ -88,7 +88,7 @@ class Ledger(EventStore):
         try:
             return cls(path, file, busy_timeout)
         except LedgerError:  # no thread could be started
-            file.close()
+            file.close(WriteLock(path, busy_timeout).hold())
             raise
 
     def reader(self) -> Reader:
@@ -151,7 +151,7 @@ class _Database:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._file.close(self._lock.hold())
         self._lock.remove_file()
 
 

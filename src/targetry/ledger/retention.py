@@ -1,8 +1,11 @@
 """Retention of a ledger: removes the oldest events, by their age and by the size of the file.
 
 The sums become those of the remaining events. For that, one transaction removes all old events of a
-visitor and counts the visitor's other events again. Transactions are short and take the write lock,
-so events can be recorded while a ledger is pruned.
+few visitors and counts their other events again. Of a visitor with thousands of events each
+transaction removes some, and `counting` counts the others again in pieces, as it does with orders
+that have the id of a removed one; a report counts what is left of it first, so its sums are always
+those of its events. Transactions are short and take the write lock, so events can be recorded while
+a ledger is pruned.
 
 The age of an event is that of its own time or of its recording, whichever is earlier: a time from
 outside can lie in the future.
@@ -26,7 +29,15 @@ from targetry._runtime.file_lock import FileLock
 from targetry._runtime.logger import Log
 from targetry._runtime.periodic_task import PeriodicTask
 from targetry.errors import OptionError, TargetError
-from targetry.ledger.counting import commit_chunk, recount_orders, recount_visitors, uncounted
+from targetry.ledger.counting import (
+    PIECE,
+    START,
+    Place,
+    commit_chunk,
+    recount_visitors,
+    remove_piece,
+    uncounted,
+)
 from targetry.ledger.database import BUSY_S, FILE_NAME, LedgerFile, Progress, Warn, no_progress
 from targetry.ledger.errors import missing_ledger, translate_errors
 from targetry.ledger.group_commit import WriteLock
@@ -39,6 +50,8 @@ _MAX_DAYS: Final = 36_500
 _CHUNK: Final = 500
 """Old events that one transaction selects; it also removes the visitors' other old events."""
 
+_MOST_EVENTS: Final = 5_000  # of the visitors of one transaction, which are counted again
+_EVENTS_OF_VISITOR: Final = "SELECT count(*) FROM (SELECT 1 FROM event WHERE visitor = ? LIMIT ?)"
 _CHECK_S: Final = 60.0
 _PAGES: Final = 500
 """Free pages that are returned to the file system after each transaction."""
@@ -164,7 +177,7 @@ def prune(
             removed += done
             if not done:
                 break
-        pruning.recount_orders(is_stopped)
+        pruning.count(is_stopped)
         return PruneResult(removed, before, _used_bytes(connection))
 
 
@@ -233,22 +246,54 @@ class _Pruning:
         start = 0
         while found := self._find(condition, limit, start):
             visitors, start = found
-            yield self._write(partial(_remove, visitors=visitors, condition=condition, limit=limit))
+            group: list[object] = []
+            of_group = 0
+            for visitor, events in visitors:
+                if events > PIECE:
+                    yield from self._remove_in_pieces(visitor, condition, limit)
+                    continue
+                if of_group + events > _MOST_EVENTS:
+                    yield self._write(partial(_remove, visitors=group, condition=condition, limit=limit))
+                    group, of_group = [], 0
+                group.append(visitor)
+                of_group += events
+            if group:
+                yield self._write(partial(_remove, visitors=group, condition=condition, limit=limit))
 
-    def recount_orders(self, is_stopped: Callable[[], bool]) -> None:
-        """Count the orders again whose earlier event with the same order id was removed."""
+    def count(self, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        """Count the events that wait for it: new ones, and those of a removal."""
         with translate_errors(self._file.path):
-            orders = self._file.connection().execute("SELECT order_id FROM recount").fetchall()
-        for (order_id,) in orders:
-            last: int | None = 0
-            while last is not None and not is_stopped():
-                last = self._write(partial(_recount, order_id=order_id, after=last))
+            while not is_stopped() and uncounted(self._connection()):
+                with self._lock.hold_in_background():
+                    commit_chunk(self._file.connection())
 
-    def _find(self, condition: str, limit: int, start: int) -> tuple[list[object], int] | None:
+    def _remove_in_pieces(self, visitor: object, condition: str, limit: int) -> Iterator[int]:
+        place: Place | None = START
+        while place is not None:
+            removed, place = self._write(
+                partial(_remove_piece, visitor=visitor, place=place, condition=condition, limit=limit)
+            )
+            yield removed
+
+    def _find(self, condition: str, limit: int, start: int) -> tuple[list[tuple[object, int]], int] | None:
+        """Return visitors with events to remove, with about the number of all their events."""
         query = f"SELECT seq, visitor FROM event WHERE seq >= ? AND {condition} ORDER BY seq LIMIT {_CHUNK}"
         with translate_errors(self._file.path):
-            rows = self._file.connection().execute(query, (start, limit)).fetchall()
-        return (list(dict.fromkeys(visitor for _, visitor in rows)), rows[-1][0] + 1) if rows else None
+            connection = self._connection()
+            rows = connection.execute(query, (start, limit)).fetchall()
+            visitors = [
+                (visitor, int(connection.execute(_EVENTS_OF_VISITOR, (visitor, PIECE + 1)).fetchone()[0]))
+                for visitor in dict.fromkeys(visitor for _, visitor in rows)
+            ]
+        return (visitors, rows[-1][0] + 1) if rows else None
+
+    def _connection(self) -> sqlite3.Connection:
+        """Return the connection for reading, which needs the write lock after a fault only."""
+        connection = self._file.intact_connection()
+        if connection is None:
+            with self._lock.hold():
+                connection = self._file.connection()
+        return connection
 
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
         with self._lock.hold(), translate_errors(self._file.path):
@@ -263,30 +308,34 @@ class _Pruning:
 
 
 def _remove(connection: sqlite3.Connection, visitors: list[object], condition: str, limit: int) -> int:
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS pruned_visitor (visitor PRIMARY KEY)")
     connection.execute("DELETE FROM temp.pruned_visitor")
     connection.executemany("INSERT INTO temp.pruned_visitor VALUES (?)", [(one,) for one in visitors])
+    among = f"{_IN_CHUNK} AND {condition}"
     connection.execute(
-        "INSERT OR IGNORE INTO recount SELECT DISTINCT one.order_id FROM event AS one "
+        "INSERT OR REPLACE INTO recount SELECT DISTINCT one.order_id, 0 FROM event AS one "
         f"WHERE one.{_IN_CHUNK} AND one.kind = 'order' AND EXISTS (SELECT 1 FROM event AS other "
         f"WHERE other.order_id = one.order_id AND NOT other.{_IN_CHUNK}) AND one.order_id != ''"
     )
-    delete = f"DELETE FROM event WHERE {_IN_CHUNK} AND {condition}"
-    removed = recount_visitors(connection, visitors, lambda: connection.execute(delete, (limit,)).rowcount)
-    connection.execute("UPDATE retention SET removed = removed + ?", (removed,))
+    removed = recount_visitors(
+        connection,
+        visitors,
+        lambda: connection.execute(f"DELETE FROM event WHERE {among}", (limit,)).rowcount,
+    )
+    _add_removed(connection, removed)
     return removed
 
 
-def _recount(connection: sqlite3.Connection, order_id: str, after: int) -> int | None:
-    """Count a chunk of the orders of an id; return the last `seq`, None if there are no more."""
-    rows = connection.execute(
-        f"SELECT seq FROM event WHERE order_id = ? AND seq > ? ORDER BY seq LIMIT {_CHUNK}", (order_id, after)
-    ).fetchall()
-    if not rows:
-        connection.execute("DELETE FROM recount WHERE order_id = ?", (order_id,))
-        return None
-    last = int(rows[-1][0])
-    recount_orders(connection, order_id, after, last)
-    return last
+def _remove_piece(
+    connection: sqlite3.Connection, visitor: object, place: Place, condition: str, limit: int
+) -> tuple[int, Place | None]:
+    removed, after = remove_piece(connection, visitor, place, condition, limit)
+    _add_removed(connection, removed)
+    return removed, after
+
+
+def _add_removed(connection: sqlite3.Connection, removed: int) -> None:
+    connection.execute("UPDATE retention SET removed = removed + ?", (removed,))
 
 
 @contextlib.contextmanager
@@ -300,21 +349,12 @@ def _opened(
     try:
         with translate_errors(file.path):
             connection = file.connection()
-            connection.execute("CREATE TEMP TABLE IF NOT EXISTS pruned_visitor (visitor PRIMARY KEY)")
-            _count(connection, lock)
-            yield connection, _Pruning(file, lock)
+            pruning = _Pruning(file, lock)
+            pruning.count()  # only counted events are removed
+            yield connection, pruning
     finally:
-        file.close()
+        file.close(lock.hold())
         lock.remove_file()
-
-
-def _count(connection: sqlite3.Connection, lock: WriteLock) -> None:
-    """Count the events that are recorded now: only counted ones are removed."""
-    waiting, counted = uncounted(connection), 1
-    while waiting > 0 and counted:
-        with lock.hold_in_background():
-            counted = commit_chunk(connection)
-        waiting -= counted
 
 
 def cutoff_ms(keep_days: float, now_ms: int | None) -> int:

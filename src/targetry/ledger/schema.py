@@ -284,12 +284,17 @@ ADD_COUNTED: Final = (
 )
 """Statements for the fifth format; `counted` gets the number of the last counted event."""
 
-ADD_NEW_EVENTS: Final = """
+ADD_NEW_EVENTS: Final = (
+    """
     CREATE TABLE new_event (
         seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, visitor TEXT NOT NULL,
         activity_id TEXT NOT NULL, experience_id TEXT NOT NULL, location TEXT NOT NULL, token TEXT NOT NULL,
         timestamp_ms INTEGER NOT NULL, session_id TEXT NOT NULL, order_id TEXT, order_total REAL, recorded_ms INTEGER,
         facts TEXT
     )
-"""
-"""Statement for the sixth format: the table from which counting moves events to `event`."""
+    """,
+    "ALTER TABLE recount ADD COLUMN done_seq INTEGER NOT NULL DEFAULT 0",
+    # Visitors whose events are counted again; `kind` is NULL until the earlier counts are removed.
+    "CREATE TABLE recounting (visitor TEXT PRIMARY KEY NOT NULL, kind TEXT, done_seq INTEGER NOT NULL) WITHOUT ROWID",
+)
+"""Statements for the sixth format: `new_event` has the events that are not counted yet."""
