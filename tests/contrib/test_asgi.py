@@ -6,6 +6,7 @@ import asyncio
 import gc
 import re
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,6 +58,59 @@ async def offer(request: Request) -> Response:
 
 async def unused(request: Request) -> Response:
     return PlainTextResponse("unused")
+
+
+# End of a request
+
+
+async def call(app: ASGIApp) -> None:
+    """Make one request."""
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None: ...
+
+    await app(scope, receive, send)
+
+
+async def answer(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def test_request_is_freed_without_the_garbage_collector(client: TargetClient) -> None:
+    found: list[weakref.ref[AsyncBoundTarget]] = []
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        target = target_of(scope)
+        found.append(weakref.ref(target))
+        await target.offer("hero")
+        await answer(send)
+
+    gc.disable()
+    try:
+        asyncio.run(call(AsgiTarget(page, client)))
+        assert found[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_target_is_first_used_after_the_end_of_its_request(client: TargetClient) -> None:
+    kept: list[AsyncBoundTarget] = []
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["agreed"] = True
+        kept.append(target_of(scope))
+        await answer(send)
+
+    async def use_later() -> tuple[Consent, Any]:
+        await call(AsgiTarget(page, client, consent=lambda scope: scope["state"]["agreed"]))
+        return await kept[0].ready(), await kept[0].offer("hero")
+
+    consent, content = asyncio.run(use_later())
+    assert (consent, content is None) == (Consent.GRANTED, False)
 
 
 # Client

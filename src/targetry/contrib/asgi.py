@@ -68,7 +68,8 @@ class AsgiTarget:
         if kind == "lifespan":
             await self._live(scope, receive, send)
             return
-        if kind not in ("http", "websocket") or self._settings.is_excluded(scope["path"]):
+        settings = self._settings
+        if kind not in ("http", "websocket") or (settings.exclude and settings.is_excluded(scope["path"])):
             await self._app(scope, receive, send)
             return
         visits = self._source.visits
@@ -79,7 +80,8 @@ class AsgiTarget:
         if isinstance(outer, AsyncBoundTarget) and outer.client is visits.client:
             await self._app(scope, receive, send)  # a middleware around this one does it all
             return
-        visit = Visit(visits, AsgiRequest(scope, self.make_request))
+        request = AsgiRequest(scope, self.make_request)
+        visit = Visit(visits, request)
         target = state[KEY] = AsyncBoundTarget(visit)
 
         async def respond(message: Message) -> None:
@@ -96,7 +98,7 @@ class AsgiTarget:
 
         token = CURRENT.set(target)
         try:
-            if self._settings.openfeature:
+            if settings.openfeature:
                 await self._serve_openfeature(target, visit, scope, receive, respond)
             else:
                 await self._app(scope, receive, respond)
@@ -104,6 +106,7 @@ class AsgiTarget:
             CURRENT.reset(token)
             if not visit.is_settled:
                 visit.settle(FAILED_STATUS)
+            request.end()
 
     async def _serve_openfeature(
         self, target: AsyncBoundTarget, visit: Visit, scope: Scope, receive: Receive, send: Send
@@ -145,6 +148,12 @@ class AsgiRequest:
         self.loop = asyncio.get_running_loop()
         self._make_request = make_request
         self._headers: dict[str, tuple[str, ...]] | None = None
+
+    def end(self) -> None:
+        """Keep a scope that does not hold the target: a cycle would outlive the request."""
+        scope = self.scope = dict(self.scope)
+        state = scope.get("state", {})
+        scope["state"] = {name: state[name] for name in state if name != KEY} if len(state) > 1 else {}
 
     @property
     def original(self) -> Any:
