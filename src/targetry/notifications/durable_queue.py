@@ -274,14 +274,14 @@ class DurableQueue(NotificationQueue):
 
     # Memory
 
-    def _make_room(self, queue: ClusterQueue, size: int) -> bool:
+    def _make_room(self, queue: ClusterQueue) -> bool:
         """Unload entries that are on disk; drop entries only if there is no file."""
         longest = max((one for one in self._queues.values() if one.has_waiting), key=_held, default=None)
         if longest is not None:
             self._unload(longest, max(0, longest.in_memory - _MAX_UNLOADED))
-            if self._fits(size):
+            if self._fits():
                 return True
-        return not self._newest_row and super()._make_room(queue, size)
+        return not self._newest_row and super()._make_room(queue)
 
     def _evict_newest(self, queue: ClusterQueue) -> None:
         if not self._unload(queue, queue.in_memory - 1):
