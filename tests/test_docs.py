@@ -237,7 +237,7 @@ def test_figures_of_the_readme_are_those_of_the_results() -> None:
         r"^\| .* \| ([\d.,]+)(×?).* \| `scripts/bench", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
     )
     results = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
-    assert len(rows) == 6
+    assert len(rows) == 7
     assert [
         figure
         for figure, times in rows
