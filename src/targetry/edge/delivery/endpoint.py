@@ -23,7 +23,7 @@ from targetry.edge.delivery.handler import (
     respond,
 )
 from targetry.edge.delivery.recorder import EventRecorder
-from targetry.edge.delivery.request_batch import RequestBatch
+from targetry.edge.delivery.request_batch import PreparedDecision, RequestBatch
 from targetry.edge.delivery.rule_problems import RuleProblems
 from targetry.edge.http.errors import RequestRejected, error_body
 from targetry.edge.http.limits import LimitMonitor
@@ -107,8 +107,8 @@ class DeliveryEndpoint:
     ) -> None:
         self._artifacts = artifacts
         self._recorder = recorder
-        self._batch: RequestBatch[_ReceivedRequest, DecidedRequest] = RequestBatch(
-            self._decide_now, recorder=recorder, monitor=monitor
+        self._batch: RequestBatch[_ReceivedRequest, DecidedRequest, tuple[int, bytes]] = RequestBatch(
+            self._prepare, self._finish, recorder=recorder, monitor=monitor
         )
         self._history = history
         self._metrics = metrics
@@ -125,12 +125,10 @@ class DeliveryEndpoint:
     ) -> EdgeResponse:
         """Return the response to a request of the client at `address`."""
         try:
-            decided, is_recorded = await self._batch.decide(_ReceivedRequest(query, body, address))
+            status, text = await self._batch.decide(_ReceivedRequest(query, body, address))
         except RequestRejected as rejected:
-            text = error_body(rejected.status, rejected.message)
-            result = DeliveryResult(rejected.status, text)
-            decided, is_recorded = DecidedRequest(result, int(self._now() * 1000), 0), True
-        status, text = self._finish(decided, is_recorded)
+            status, text = rejected.status, error_body(rejected.status, rejected.message)
+            self._history.add(DeliveryResult(status, text), at_ms=int(self._now() * 1000), size=0)
         if len(text) < MIN_COMPRESSED_BYTES:
             return EdgeResponse(status, text, _SMALL if status != 503 else _SMALL_RETRY)
         if not accepts_gzip:
@@ -139,15 +137,17 @@ class DeliveryEndpoint:
             return EdgeResponse(status, compress(text), _COMPRESSED)
         return EdgeResponse(status, await asyncio.to_thread(compress, text), _COMPRESSED)
 
-    def _decide_now(self, one: _ReceivedRequest) -> DecidedRequest | Callable[[], DecidedRequest]:
-        """Decide a request, or return a callable for a thread if that takes long."""
+    def _prepare(self, one: _ReceivedRequest) -> PreparedDecision[DecidedRequest]:
+        """Parse a request, unless that takes long, and return the call that decides it."""
         body, address = one.body, one.address
         if is_heavy_body(body):
-            return lambda: self._decide(parse_request(body, one.query, self._artifacts()), len(body), address)
+            return PreparedDecision(
+                lambda: self._decide(parse_request(body, one.query, self._artifacts()), len(body), address),
+                is_heavy=True,
+            )
         parsed = parse_request(body, one.query, self._artifacts())
-        if isinstance(parsed, ParsedRequest) and parsed.workload.is_heavy:
-            return partial(self._decide, parsed, len(body), address)
-        return self._decide(parsed, len(body), address)
+        is_heavy = isinstance(parsed, ParsedRequest) and parsed.workload.is_heavy
+        return PreparedDecision(partial(self._decide, parsed, len(body), address), is_heavy)
 
     def _decide(
         self, parsed: ParsedRequest | DeliveryResult, size: int, address: ClientAddress | None
@@ -170,7 +170,7 @@ class DeliveryEndpoint:
         self._problems.note(result.problems)
         return DecidedRequest(result, now_ms, size)
 
-    def _finish(self, decided: DecidedRequest, is_recorded: bool) -> tuple[int, bytes]:
+    def _finish(self, _: _ReceivedRequest, decided: DecidedRequest, is_recorded: bool) -> tuple[int, bytes]:
         """Count a request and return status and JSON of its response."""
         result, at_ms = decided.result, decided.at_ms
         for field in result.ignored_fields:

@@ -24,7 +24,7 @@ from targetry.edge.delivery.events import delivery_events
 from targetry.edge.delivery.geo import ClientAddress
 from targetry.edge.delivery.handler import AddressLocator, DeliveryResult, add_location
 from targetry.edge.delivery.recorder import EventRecorder
-from targetry.edge.delivery.request_batch import RequestBatch
+from targetry.edge.delivery.request_batch import PreparedDecision, RequestBatch
 from targetry.edge.delivery.rule_problems import RuleProblems
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.http.limits import LimitMonitor
@@ -149,8 +149,8 @@ class OfrepEndpoint:
         self._recorder = recorder
         self._history = history
         self._metrics = metrics
-        self._batch: RequestBatch[ReceivedRequest, Outcome] = RequestBatch(
-            self.evaluate, recorder=recorder, monitor=monitor
+        self._batch: RequestBatch[ReceivedRequest, Outcome, EdgeResponse] = RequestBatch(
+            self.prepare, self._finish, recorder=recorder, monitor=monitor
         )
         self._problems = problems
         self._locate = locate
@@ -191,26 +191,19 @@ class OfrepEndpoint:
                 requests are waiting.
         """
         context = None if self._hooks is None else copy_context()
-        outcome, _ = await self._batch.decide(ReceivedRequest(target, body, known_tags, address, context))
-        self._finish(target, outcome, len(body), address)
-        return outcome.response
+        return await self._batch.decide(ReceivedRequest(target, body, known_tags, address, context))
 
-    def evaluate(self, received: ReceivedRequest) -> Outcome | Callable[[], Outcome]:
-        """Evaluate a request, or return a callable for a thread if that takes long.
+    def prepare(self, received: ReceivedRequest) -> PreparedDecision[Outcome]:
+        """Read a request, unless that takes long, and return the call that evaluates it.
 
         Raises:
             RequestRejected: 413, a limit is exceeded; 503, there is no artifact.
         """
         if is_heavy_body(received.body):
-            return lambda: self._evaluate_heavy(received)
+            return PreparedDecision(lambda: self._decide(received, self._read(received)), is_heavy=True)
         asked = self._read(received)
-        if isinstance(asked, Outcome):
-            return asked
-        return partial(self._decide, received, asked) if asked.is_heavy else self._decide(received, asked)
-
-    def _evaluate_heavy(self, received: ReceivedRequest) -> Outcome:
-        asked = self._read(received)
-        return asked if isinstance(asked, Outcome) else self._decide(received, asked)
+        is_heavy = isinstance(asked, FlagRequest) and asked.is_heavy
+        return PreparedDecision(partial(self._decide, received, asked), is_heavy)
 
     def _read(self, received: ReceivedRequest) -> FlagRequest | Outcome:
         """Return the parsed request, or the outcome of one that is wrong."""
@@ -221,7 +214,9 @@ class OfrepEndpoint:
             at_ms = int(self._now() * 1000)
             return self._observe(received, partial(self._failure, target, at_ms, error))
 
-    def _decide(self, received: ReceivedRequest, asked: FlagRequest) -> Outcome:
+    def _decide(self, received: ReceivedRequest, asked: FlagRequest | Outcome) -> Outcome:
+        if isinstance(asked, Outcome):
+            return asked
         if self._hooks is None:
             return self._decide_flags(received, asked)
         return self._observe(received, partial(self._decide_flags, received, asked))
@@ -370,9 +365,9 @@ class OfrepEndpoint:
             visitor,
         )
 
-    def _finish(self, target: OfrepTarget, outcome: Outcome, size: int, address: ClientAddress) -> None:
-        """Count a request and add it to the history."""
-        form = "all" if target.key is None else "one"
+    def _finish(self, received: ReceivedRequest, outcome: Outcome, _: bool) -> EdgeResponse:
+        """Count a request, add it to the history, and return its response."""
+        form = "all" if received.target.key is None else "one"
         for name, number in outcome.outcomes.items():
             counter = self._counters.get((form, name))
             if counter is None:
@@ -380,7 +375,7 @@ class OfrepEndpoint:
             counter.inc(number)
         if outcome.is_repeated:
             self._metrics.events.labels("impression", "repeated").inc()
-        if address.is_invalid:
+        if received.address.is_invalid:
             self._metrics.unread.labels(FORWARDED).inc()
         status, asked = outcome.response.status, outcome.asked
         rejected = None if outcome.error is None else RequestRejected(status, str(outcome.error))
@@ -389,7 +384,10 @@ class OfrepEndpoint:
             request=None if asked is None else asked.request,
             artifact=None if asked is None else asked.artifact,
         )
-        self._history.add(result, at_ms=outcome.at_ms, size=size, rejected=rejected, flag=outcome.flag)
+        self._history.add(
+            result, at_ms=outcome.at_ms, size=len(received.body), rejected=rejected, flag=outcome.flag
+        )
+        return outcome.response
 
 
 def _summary(evaluation: FlagEvaluation) -> FlagSummary:
