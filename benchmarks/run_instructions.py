@@ -15,6 +15,7 @@ import importlib.util
 import inspect
 import itertools
 import json
+import logging
 import os
 import sys
 import threading
@@ -265,7 +266,8 @@ def edge_flag() -> Measured:
         "/ofrep/v1/evaluate/flags/hero"
     )
     address = importlib.import_module("targetry.edge.delivery.geo").ClientAddress()
-    evaluate = app.Edge(in_process.GivenArtifact(samples.shop_path(), None)).ofrep.evaluate
+    ofrep = app.Edge(in_process.GivenArtifact(samples.shop_path(), None)).ofrep
+    evaluate = getattr(ofrep, "evaluate", None) or (lambda received: ofrep.prepare(received).decide())
     asked = [
         json.dumps({"context": {"targetingKey": f"{number:08x}", "userAgent": AGENT}}).encode()
         for number in range(max(CALLS))
@@ -287,7 +289,9 @@ def edge_application() -> Measured:
     app = importlib.import_module("targetry.edge.app")
     in_process = importlib.import_module("targetry.edge.in_process")
     log_format = importlib.import_module("targetry.edge.observability.log_format")
-    log_format.start_logging("human", open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    log_format.start_logging("human")
+    for handler in logging.getLogger("targetry.edge").handlers:
+        handler.setStream(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     application = app.EdgeApplication(app.Edge(in_process.GivenArtifact(samples.shop_path(), None)))
     loop = asyncio.new_event_loop()
     statuses: list[int] = []
