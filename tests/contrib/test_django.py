@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -17,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.urls import path
+from django.utils.module_loading import import_string
 
 from contrib.django_sites import MIDDLEWARE, ask
 from openfeature import api
@@ -24,7 +27,7 @@ from support.cases import each_case
 from support.python_process import environment
 from support.web import Reports, async_client, blocking_client, options
 from targetry import AsyncTargetClient, OptionError, TargetClient
-from targetry.contrib.django import current_target, get_sync_target, get_target, target
+from targetry.contrib.django import Consent, current_target, get_sync_target, get_target, target
 
 FAR = 4_000_000_000
 COOKIE = {"cookie": f"mbox=session#s1#{FAR}|PC#p1#{FAR}"}
@@ -124,6 +127,38 @@ def site(client: Any, *before: str, inside: tuple[str, ...] = (), **web: Any) ->
         ROOT_URLCONF=Urls,
         TEMPLATES=TEMPLATES,
     )
+
+
+# End of a request
+
+
+def test_request_is_freed_without_the_garbage_collector(client: TargetClient) -> None:
+    found: list[weakref.ref[HttpRequest]] = []
+
+    def kept_request(request: HttpRequest) -> HttpResponse:
+        found.append(weakref.ref(request))
+        return HttpResponse(get_sync_target(request).offer("hero"))
+
+    gc.disable()
+    try:
+        with site(client):
+            answer = import_string(MIDDLEWARE)(kept_request)
+            assert "mbox" in answer(RequestFactory().get("/")).cookies
+        assert found[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_target_is_first_used_after_the_end_of_its_request(client: TargetClient) -> None:
+    def consent(request: HttpRequest) -> bool:
+        return request.GET["agreed"] == "1"
+
+    with site(client, consent=consent):
+        request = RequestFactory().get("/?agreed=1")
+        import_string(MIDDLEWARE)(plain)(request)
+        target = get_sync_target(request)
+        del request
+        assert (target.ready(), target.offer("hero") is None) == (Consent.GRANTED, False)
 
 
 # Setting

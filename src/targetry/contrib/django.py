@@ -105,8 +105,9 @@ class DjangoMiddleware:
         if _is_entered(request, visits):
             response = self._get_response(request)
             return response
-        bound = BoundTarget(Visit(visits, DjangoRequest(request)), _wait)
-        with _Entered(request, bound) as visit:
+        own = DjangoRequest(request)
+        bound = BoundTarget(Visit(visits, own), _wait)
+        with _Entered(own, bound) as visit:
             if self._integration.settings.openfeature:
                 bound.ready()
                 with _openfeature(visit):
@@ -124,8 +125,9 @@ class DjangoMiddleware:
         if visits is None or _is_entered(request, visits):
             response = await self._get_response(request)
             return response
-        bound = AsyncBoundTarget(Visit(visits, DjangoRequest(request)))
-        with _Entered(request, bound) as visit:
+        own = DjangoRequest(request)
+        bound = AsyncBoundTarget(Visit(visits, own))
+        with _Entered(own, bound) as visit:
             if self._integration.settings.openfeature:
                 await bound.ready()
                 with _openfeature(visit):
@@ -199,6 +201,15 @@ class DjangoRequest:
         self.original: Any = request
         self._headers: dict[str, tuple[str]] | None = None
         self._scheme: str | None = None
+
+    def end(self) -> None:
+        """Keep a request that does not hold the target: a cycle would outlive both."""
+        kind: Any = type(self.original)
+        request = kind.__new__(kind)
+        members = vars(request)
+        members.update(vars(self.original))
+        members.pop(_KEY, None)
+        self.original = request
 
     @property
     def scheme(self) -> str:
@@ -421,11 +432,11 @@ class _Entered:
 
     __slots__ = ("_bound", "_request", "_token")
 
-    def __init__(self, request: HttpRequest, bound: AnyTarget) -> None:
+    def __init__(self, request: DjangoRequest, bound: AnyTarget) -> None:
         self._request, self._bound = request, bound
 
     def __enter__(self) -> Visit:
-        vars(self._request)[_KEY] = self._bound
+        vars(self._request.original)[_KEY] = self._bound
         self._token = CURRENT.set(self._bound)
         return self._bound._visit
 
@@ -434,6 +445,7 @@ class _Entered:
         visit = self._bound._visit
         if not visit.is_settled:
             visit.settle(FAILED_STATUS)
+        self._request.end()
 
 
 def _is_failure(request: HttpRequest, response: HttpResponseBase) -> bool:
