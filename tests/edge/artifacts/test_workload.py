@@ -20,6 +20,7 @@ from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, MAX_LOCATIONS, MA
 from targetry.edge.http.heavy_requests import MAX_WAITING
 from targetry.edge.in_process import MemoryLedger
 from targetry.models import Context, MboxRequest
+from targetry.models.snapshot import snapshot
 from targetry.samples import shop
 
 WEB = {"channel": "web"}
@@ -176,6 +177,43 @@ def test_size_of_the_response_is_bounded(parts: dict[str, Any], sized: tuple[Art
     assert len(answer.body) <= MAX_ANSWER_BYTES
     if status == 413:
         assert b"the response would be larger than 4,000,000 bytes" in answer.body
+
+
+LONG = {**HERO, "parameters": {"p": "v" * 5000}}
+WORKLOADS: dict[str, tuple[int, str, dict[str, Any]]] = {
+    "one small option": (100, "", executed(1)),
+    "many small options": (100, "", executed(200)),
+    "one large option": (250_000, "", executed(1)),
+    "one option beyond the bound": (260_000, "", executed(1)),
+    "large options together": (90_000, "", executed(3)),
+    "macros with long values": (100, "${mbox.p}" * 60, request(execute={"mboxes": [LONG]})),
+    "macros with short values": (100, "${mbox.p}" * 60, executed(1)),
+    "few macros": (100, "${mbox.p}", request(execute={"mboxes": [LONG]})),
+    "all rules of the global mbox": (
+        90_000,
+        "",
+        request(execute={"mboxes": [{"name": "target-global-mbox"}]}),
+    ),
+    "an mbox that is not in the artifact": (100, "", request(execute={"mboxes": [{"name": "n" * 250}]})),
+    "prefetch beside execute": (90_000, "", executed(1, prefetch={"mboxes": [HERO] * 2})),
+    "a page load beside mboxes": (90_000, "", request(execute={"mboxes": [HERO], "pageLoad": {}})),
+    "notifications": (100, "", {**notified(50, 5), "execute": {"mboxes": [HERO]}}),
+    "traces": (100, "", executed(60, trace=TRACE)),
+    "QA mode": (100, "", executed(1, qaMode={"token": "t"})),
+    "nothing": (100, "", request()),
+}
+
+
+@pytest.mark.parametrize(("size", "macros", "document"), WORKLOADS.values(), ids=WORKLOADS)
+def test_worst_cases_of_mboxes_give_the_same_weight(size: int, macros: str, document: Any) -> None:
+    registry = wide(size, rules=3, content=lambda size: macros + "x" * size)
+    (artifact,) = registry.artifacts
+    parsed = snapshot(document, wire=False)
+    each_time = artifact.costs._replace(mbox_shares={})
+    exactly = workload.check_workload(parsed, artifact.rules, each_time)
+    result = workload.check_workload(parsed, artifact.rules, artifact.costs)
+    assert result.is_heavy == exactly.is_heavy
+    assert result.answer_bytes >= min(exactly.answer_bytes, MAX_ANSWER_BYTES)
 
 
 def test_macros_count_with_the_size_of_their_values() -> None:

@@ -73,12 +73,17 @@ _NO_COST: Final = LocationCost()
 
 
 class Costs(NamedTuple):
-    """Costs of an artifact's locations by name; `all_views` is that of a view without a name."""
+    """Costs of an artifact's locations by name; `all_views` is that of a view without a name.
+
+    `mbox_shares` has the parts of a light request that mboxes take at most, without that of the
+    global mbox, whose rules can all apply.
+    """
 
     mboxes: Mapping[str, LocationCost]
     views: Mapping[str, LocationCost]
     all_views: LocationCost
     meta_bytes: int
+    mbox_shares: Mapping[str, float]
 
 
 class Workload(msgspec.Struct, frozen=True, gc=False):
@@ -88,14 +93,27 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
     is_heavy: bool
 
 
+_LIGHT: Final = Workload(_LIGHT_ANSWER_BYTES, False)
+
+
 def costs_of(rules: RuleSet) -> Costs:
     """Return the costs of an artifact's locations."""
+    mboxes = {name: _cost(location) for name, location in rules.mboxes.items()}
     return Costs(
-        {name: _cost(location) for name, location in rules.mboxes.items()},
+        mboxes,
         {name: _cost(location) for name, location in rules.views.items()},
         _cost(rules.all_views),
         len(_encode(rules.meta)),
+        {name: _share(name, cost) for name, cost in mboxes.items() if name != rules.global_mbox},
     )
+
+
+def _share(name: str, cost: LocationCost) -> float:
+    """Return the part of a light request that an mbox takes at most; above 1 it is heavy."""
+    macro_bytes = max(_LONGEST_MACRO_BYTES, len(_encode(name)))
+    answer_bytes = cost.largest + cost.macros * macro_bytes + len(name) + _LOCATION_OVERHEAD
+    rule_bytes = cost.condition_bytes + _RULE_OVERHEAD
+    return max(rule_bytes / _LIGHT_RULE_BYTES, answer_bytes / _LIGHT_ANSWER_BYTES)
 
 
 def _cost(location: Location) -> LocationCost:
@@ -213,6 +231,8 @@ def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Wo
     Raises:
         RequestRejected: 413, the rules of its locations or the answer are too large.
     """
+    if _is_surely_light(request, costs):
+        return _LIGHT
     asked = _asked(request, rules, costs)
     rule_bytes = answer_bytes = 0
     for details, name, cost, uses_all_rules in asked:
@@ -242,6 +262,27 @@ def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Wo
         or request.qa_mode is not None
     )
     return Workload(answer_bytes, is_heavy)
+
+
+def _is_surely_light(request: DeliveryRequest, costs: Costs) -> bool:
+    """Return whether a request has mboxes of the artifact only, which are light for any visitor."""
+    execute = request.execute
+    if (
+        execute is None
+        or execute.page_load is not None
+        or request.prefetch is not None
+        or request.notifications
+        or request.trace is not None
+        or request.qa_mode is not None
+    ):
+        return False
+    shares, sum_of_shares = costs.mbox_shares, 0.0
+    for mbox in execute.mboxes or ():
+        share = shares.get(mbox.name or "")
+        if share is None:
+            return False
+        sum_of_shares += share
+    return sum_of_shares <= 1.0
 
 
 def answer_too_large() -> RequestRejected:

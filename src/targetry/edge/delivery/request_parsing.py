@@ -183,7 +183,7 @@ def _check(request: DeliveryRequest) -> None:
     """Check what the models do not, and number the mboxes."""
     if request.context is None:
         raise RequestRejected(400, "request.context: is required")
-    if request.id is not None and request.id.tnt_id and request.id.tnt_id.startswith("."):
+    if (ids := request.id) is not None and ids.tnt_id and ids.tnt_id[0] == ".":
         raise RequestRejected(400, "request.id.tntId: has nothing before the profile's location")
     if request.execute is not None:
         _check_mode(request.execute, "request.execute")
@@ -192,8 +192,9 @@ def _check(request: DeliveryRequest) -> None:
         for position, view in enumerate(request.prefetch.views or ()):
             if view.order is not None:
                 check_order_total(view.order, f"request.prefetch.views[{position}]")
-    for position, notification in enumerate(request.notifications or ()):
-        _check_notification(notification, f"request.notifications[{position}]")
+    if request.notifications:
+        for position, notification in enumerate(request.notifications):
+            _check_notification(notification, f"request.notifications[{position}]")
 
 
 def _check_mode(part: ExecuteRequest | PrefetchRequest, path: str) -> None:
