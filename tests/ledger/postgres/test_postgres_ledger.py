@@ -603,6 +603,16 @@ def test_unreachable_server_is_reported_with_its_reason(faulty: PostgresServer) 
         assert ledger.record([event("x")]) in ([True], [False])
 
 
+def test_connection_with_a_command_that_never_ended_is_replaced(url: str) -> None:
+    """Check the state that a network can leave that is cut between a command and its result."""
+    with PostgresLedger.open(url) as ledger:
+        ledger.record([event("before")])
+        write = ledger._writer.submit(lambda connection: connection.pgconn.send_query(b"SELECT 1"), 1)
+        with pytest.raises(LedgerError):
+            write.result()
+        assert ledger.record([event("after")]) == [True]
+
+
 def test_idle_connection_of_a_restarted_server_is_replaced_without_an_error(
     faulty: PostgresServer,
 ) -> None:

@@ -157,8 +157,9 @@ class _Database:
         try:
             return self._run(writes)
         except Exception as error:
-            lost = self._connection is None or self._connection.broken
-            self._disconnect_if_broken()
+            lost = self._connection is None or self._is_unusable()
+            if lost:
+                self.close()
             # A server that restarted has closed an idle connection; ids prevent a second write.
             if is_new or not lost or isinstance(error, LedgerError):
                 raise
@@ -205,9 +206,12 @@ class _Database:
             with contextlib.suppress(Exception):
                 connection.close()
 
-    def _disconnect_if_broken(self) -> None:
-        if self._connection is not None and self._connection.broken:
-            self.close()
+    def _is_unusable(self) -> bool:
+        """Return whether the connection is lost, or still waits for the result of a command."""
+        from psycopg.pq import TransactionStatus
+
+        status = self._connection.info.transaction_status
+        return bool(self._connection.broken) or status != TransactionStatus.IDLE
 
 
 def _grouped(writes: Sequence[Write[Any]]) -> list[list[_Insertion] | Write[Any]]:
