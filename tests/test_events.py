@@ -4,6 +4,7 @@ import ast
 import asyncio
 import functools
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -353,8 +354,10 @@ def test_lazy_value_is_computed_once_for_all_handlers(log: Log) -> None:
 def emitted_keys() -> Iterator[tuple[str, frozenset[str]]]:
     """Yield the event and the keys of each call that emits one of the client's events."""
     names = {name for name, value in vars(events).items() if isinstance(value, str) and value in PAYLOADS}
-    for file in Path(events.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    named = re.compile(rf"\b(?:{'|'.join(names)})\b")
+    texts = (file.read_text("utf-8") for file in Path(events.__file__).parent.rglob("*.py"))
+    for text in filter(named.search, texts):  # which is faster than the syntax trees of all
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name):
                 name = node.args[0].id
                 if name in names:

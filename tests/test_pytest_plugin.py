@@ -105,7 +105,8 @@ def test_after_failures(target):
 )
 def test_suite_uses_fixtures_and_marker(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
     pytester.makepyfile(SUITE)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *workers)
+    run = pytester.runpytest_subprocess if workers else pytester.runpytest_inprocess
+    result = run("-p", "no:cacheprovider", *workers)
     result.assert_outcomes(passed=6)
 
 

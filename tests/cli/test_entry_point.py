@@ -44,8 +44,7 @@ def check(done: subprocess.CompletedProcess[bytes], exit_code: int) -> None:
         *slow(
             ("artifact", 0), ("offers --mbox hero", 0), ("explain --mbox hero", 0), ("demo --visitors 20", 0)
         ),
-        ("artifact nowhere.json", 1),
-        *slow(("offers", 2)),
+        *slow(("artifact nowhere.json", 1), ("offers", 2)),
     ],
 )
 def test_each_command_of_the_module_ends_with_its_exit_code(arguments: str, exit_code: int) -> None:
