@@ -77,7 +77,7 @@ class AsgiTarget:
             visits = await asyncio.to_thread(self._source.open)
         state = scope.setdefault("state", {})
         outer = state.get(KEY)
-        if isinstance(outer, AsyncBoundTarget) and outer.client is visits.client:
+        if outer is not None and isinstance(outer, AsyncBoundTarget) and outer.client is visits.client:
             await self._app(scope, receive, send)  # a middleware around this one does it all
             return
         request = AsgiRequest(scope, self.make_request)

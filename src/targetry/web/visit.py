@@ -50,12 +50,23 @@ _TOO_LATE: Final = (
 class Visits:
     """Maker of visits, for one client and one set of options."""
 
-    __slots__ = ("amcv_names", "attributes", "client", "cookie_pattern", "services", "settings")
+    __slots__ = (
+        "amcv_names",
+        "attributes",
+        "client",
+        "consent",
+        "cookie_pattern",
+        "services",
+        "settings",
+        "writes_always",
+    )
 
     def __init__(self, client: VisitClient, settings: WebSettings) -> None:
         self.client = client
         self.settings = settings
         self.services: Services = client._visit_services
+        self.consent = Consent.GRANTED if settings.consent is None else None  # None: is asked
+        self.writes_always = settings.accept_ch or settings.cookies == "always"
         organization = self.services.organization_id
         self.amcv_names = frozenset({cookie_name(organization), cookie_name(organization, encoded=True)})
         http_only = "; HttpOnly" if settings.cookie_httponly else ""
@@ -101,9 +112,7 @@ class Visit:
     def __init__(self, visits: Visits, request: WebRequest | None) -> None:
         self.visits = visits
         self.request = request
-        self.consent: Consent | None = (
-            Consent.GRANTED if visits.settings.consent is None or request is None else None
-        )
+        self.consent: Consent | None = Consent.GRANTED if request is None else visits.consent
         self.held: HeldImpressions | None = None
         self.is_used = False
         self.is_started = request is None  # the response
@@ -400,8 +409,7 @@ class Visit:
     @property
     def needs_headers(self) -> bool:
         """Whether the response gets headers."""
-        settings = self.visits.settings
-        return self.is_used or settings.accept_ch or settings.cookies == "always"
+        return self.is_used or self.visits.writes_always
 
     def write_headers(self, headers: HeaderSink) -> None:
         """Add the headers of a response that starts now. Needs a settled consent if used."""
