@@ -59,7 +59,8 @@ _REJECTIONS: Final[Mapping[Limit, bytes]] = {
 class ServerTransport(asyncio.Transport):
     """Transport of uvicorn's protocol.
 
-    A close goes through the connection, and head and body of a response can be written together.
+    A close goes through the connection, and what is written can be held: head and body of a
+    response are written together, and in the order of the responses.
     """
 
     def __init__(self, connection: BoundedConnection, transport: asyncio.Transport) -> None:
@@ -75,19 +76,20 @@ class ServerTransport(asyncio.Transport):
 
     def hold_writes(self) -> None:
         """Keep what is written, until `release_writes`."""
-        self._held = []
-        self.write = self.write_to_socket = self._hold  # type: ignore[method-assign]
+        if self._held is None:
+            self._held = []
+            self.write = self.write_to_socket = self._hold  # type: ignore[method-assign]
 
     def _hold(self, data: bytes | bytearray | memoryview) -> None:
         assert self._held is not None
         self._held.append(data)
 
     def release_writes(self) -> None:
-        """Write what was kept, if writes were held."""
+        """Write what was kept, if writes were held and the connection is still open."""
         held, self._held = self._held, None
         if held is not None:
             self.write = self.write_to_socket = self._transport.write  # type: ignore[method-assign]
-            if held:
+            if held and not self._transport.is_closing():
                 self._transport.writelines(held)
 
     def close(self) -> None:
@@ -158,6 +160,7 @@ class BoundedConnection(asyncio.Protocol):
     def start_request(self) -> bytes:
         """Note that the next request has been started; return its target if that is no path."""
         self._started += 1
+        self._registry.writes.start_request()
         return self._targets.pop(self._started, b"") if self._targets else b""
 
     def take_body(self) -> bytes | None:
@@ -187,12 +190,13 @@ class BoundedConnection(asyncio.Protocol):
 
     def finish_request(self) -> None:
         """Note that the application has responded."""
-        self._server_transport.release_writes()
+        self._registry.writes.finish_request(self._server_transport, self._loop)
         self._finished += 1
         if self._body_of == self._finished:
             self._body = b""
         self._is_responding = False
         if self.is_closed_to_input and not self._owes_response and not self._transport.is_closing():
+            self._server_transport.release_writes()
             if self._last_response is not None:
                 self._transport.write(self._last_response)
                 self._last_response = None
@@ -235,6 +239,7 @@ class BoundedConnection(asyncio.Protocol):
 
     def evict(self) -> None:
         """Close the connection at once."""
+        self._server_transport.release_writes()
         self.is_closed_to_input = True
         if self._transport.get_write_buffer_size():
             self._transport.abort()
@@ -245,6 +250,7 @@ class BoundedConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
+        self._server_transport = ServerTransport(self, transport)
         self.since = self._loop.time()
         if not self._registry.add(self, self._loop):
             self.is_closed_to_input = True
@@ -252,7 +258,6 @@ class BoundedConnection(asyncio.Protocol):
             transport.close()
             return
         self._is_served = True
-        self._server_transport = ServerTransport(self, transport)
         self._server.connection_made(self._server_transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -269,6 +274,7 @@ class BoundedConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep the connection open until a client that has stopped sending has its responses."""
         if not self._owes_response or self._transport.is_closing():
+            self._server_transport.release_writes()
             return False
         self.is_closed_to_input = self._closes_when_done = True
         return True
@@ -414,6 +420,7 @@ class BoundedConnection(asyncio.Protocol):
         if self._owes_response:
             self._last_response = _REJECTIONS[limit]
             return
+        self._server_transport.release_writes()
         if not self._is_responding and (self._state != _BODY or self._finished < self._heads):
             self._transport.write(_REJECTIONS[limit])
         self._close()

@@ -12,6 +12,7 @@ import operator
 from typing import Final, Protocol
 
 from targetry.edge.http.limits import LimitMonitor, Limits
+from targetry.edge.http.write_batch import WriteBatch
 from targetry.edge.observability.metrics import Metrics
 
 _EVICTED_SHARE: Final = (
@@ -50,6 +51,7 @@ class ConnectionRegistry:
     def __init__(self, limits: Limits, monitor: LimitMonitor, metrics: Metrics) -> None:
         self.limits = limits
         self.monitor = monitor
+        self.writes = WriteBatch()
         self._open: dict[RegisteredConnection, None] = {}  # in the order of their arrival
         self._gauge = metrics.connections
         self._interval_s = min(min(limits.idle_s, limits.request_s) / _CHECKS, _LONGEST_INTERVAL_S)
