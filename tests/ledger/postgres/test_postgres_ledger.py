@@ -135,6 +135,29 @@ def test_text_with_nul_is_recorded(url: str) -> None:
         assert ledger.record([event("a\x00")]) == [False]
 
 
+def test_odd_texts_and_numbers_are_read_back_as_they_were_recorded(url: str) -> None:
+    texts = [
+        r"a\u0000b",
+        '"quoted"',
+        "{a,b}",
+        "line\nline\ttab",
+        "\\",
+        "\U0001f600\u2028",
+        "NULL",
+        "",
+        "x" * 100_000,
+    ]
+    totals = [1e300, 5e-324, 0.1, -3.0, 2**53 + 0.0, None]
+    given = [
+        event(f"{n} {text[:50]}", location=text, token=text, facts={"n": text[:100]}, order_id=text)
+        for n, text in enumerate(texts)
+    ] + [event(f"total {n}", "order", order_total=total) for n, total in enumerate(totals)]
+    with PostgresLedger.open(url) as ledger:
+        assert all(ledger.record(given))
+        assert sorted(ledger.events(), key=lambda one: one.id) == sorted(given, key=lambda one: one.id)
+        assert not any(ledger.record(given))
+
+
 @pytest.mark.parametrize(("ahead", "warnings"), [(3600, 1), (-3600, 1), (5, 0)])
 def test_clock_that_differs_from_the_servers_is_logged(
     url: str, ahead: int, warnings: int, caplog: pytest.LogCaptureFixture

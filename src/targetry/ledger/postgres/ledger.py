@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Self
 
+import msgspec
+
 from targetry._runtime.logger import Log
 from targetry._runtime.periodic_task import PeriodicTask
 from targetry.ledger.errors import LOCKED, LedgerError
@@ -31,12 +33,15 @@ from targetry.ledger.store import EventStore, Row, discard_key, shares_differ
 
 _FIELDS: Final = (*LedgerEvent.__struct_fields__, "recorded_ms")
 _TYPES: Final = {"timestamp_ms": "bigint", "recorded_ms": "bigint", "order_total": "float8"}
-# In the order of the ids, so that two edges that insert the same events do not wait for each other.
+_NAMES: Final = ", ".join(_FIELDS)
+# The events are one JSON text, which takes half the time of an array for each field. They are
+# sorted, so that two edges that insert the same events do not wait for each other.
 _INSERT: Final = (
-    f"INSERT INTO targetry_event ({', '.join(_FIELDS)}) "
-    f"SELECT {', '.join('facts::jsonb' if name == 'facts' else name for name in _FIELDS)} FROM unnest("
-    + ", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in _FIELDS)
-    + f') WITH ORDINALITY AS given ({", ".join(_FIELDS)}, place) ORDER BY id COLLATE "C", place '
+    f"INSERT INTO targetry_event ({_NAMES}) "
+    f"SELECT {', '.join('facts::jsonb' if name == 'facts' else name for name in _FIELDS)} "
+    "FROM ROWS FROM (json_to_recordset(%s::json) AS ("
+    + ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in _FIELDS)
+    + f')) WITH ORDINALITY AS given ({_NAMES}, place) ORDER BY id COLLATE "C", place '
     "ON CONFLICT (id) DO NOTHING RETURNING id"
 )
 _DESCRIBE: Final = (
@@ -46,7 +51,7 @@ _DESCRIBE: Final = (
 COUNT_EVERY_S: Final = 5.0
 _CLOSE_TIMEOUT_S: Final = 10.0
 _CLOCKS_DIFFER_S: Final = 30.0
-_NUL, _SYMBOL_FOR_NUL = "\x00", "\u2400"
+_NUL, _SYMBOL_FOR_NUL, _NUL_IN_JSON = "\x00", "\u2400", rb"\u0000"
 
 
 class PostgresLedger(EventStore):
@@ -136,7 +141,8 @@ class _Insertion:
     """Write of events, which the database joins with others."""
 
     def __init__(self, rows: Sequence[Row], now_ms: int) -> None:
-        self.rows = [(*map(_storable, row), now_ms) for row in rows]
+        self.rows = rows
+        self.now_ms = now_ms
 
     def __call__(self, connection: Any) -> list[bool]:
         return _insert(connection, [self])[0]
@@ -170,8 +176,10 @@ class _Database:
             self._connection = connect(self._url)
             self._compare_clocks()
         results: list[Any] = []
-        with self._connection.transaction():
-            for group in _grouped(writes):
+        groups = _grouped(writes)
+        is_one_statement = len(groups) == 1 and isinstance(groups[0], list)
+        with contextlib.nullcontext() if is_one_statement else self._connection.transaction():
+            for group in groups:
                 if isinstance(group, list):
                     results += _insert(self._connection, group)
                 else:
@@ -231,10 +239,17 @@ def _grouped(writes: Sequence[Write[Any]]) -> list[list[_Insertion] | Write[Any]
 
 def _insert(connection: Any, insertions: Sequence[_Insertion]) -> list[list[bool]]:
     """Insert events by one statement; return for each event of each write whether it is new."""
-    rows = [row for one in insertions for row in one.rows]
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    new = {key for (key,) in connection.execute(_INSERT, columns).fetchall()}
-    return [[discard_key(new, row[0]) for row in one.rows] for one in insertions]
+    new = {key for (key,) in connection.execute(_INSERT, (_as_json(insertions),)).fetchall()}
+    return [[discard_key(new, _storable(row[0])) for row in one.rows] for one in insertions]
+
+
+def _as_json(insertions: Sequence[_Insertion]) -> str:
+    rows = [(*row, one.now_ms) for one in insertions for row in one.rows]
+    text = msgspec.json.encode([dict(zip(_FIELDS, row, strict=True)) for row in rows])
+    if _NUL_IN_JSON in text:
+        storable = (map(_storable, row) for row in rows)
+        text = msgspec.json.encode([dict(zip(_FIELDS, row, strict=True)) for row in storable])
+    return text.decode()
 
 
 def _storable(value: Any) -> Any:
