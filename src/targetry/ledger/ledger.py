@@ -15,7 +15,6 @@ Several processes can record in one folder. Readers see a snapshot and block no 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import sqlite3
 import time
@@ -178,7 +177,10 @@ def _insert(rows: Sequence[Row], connection: sqlite3.Connection) -> list[bool]:
 
 def _insert_batch(connection: sqlite3.Connection, rows: Sequence[Row]) -> list[bool]:
     now_ms = int(time.time() * 1000)
-    values = [now_ms, *(value for row in rows for value in row)]
+    values: list[Any] = []
+    for row in rows:
+        values += row
+        values.append(now_ms)
     inserted = connection.execute(_insert_statement(len(rows)), values).rowcount
     if inserted == len(rows):
         return [True] * inserted
@@ -188,9 +190,8 @@ def _insert_batch(connection: sqlite3.Connection, rows: Sequence[Row]) -> list[b
 
 @lru_cache(maxsize=_MAX_ROWS)  # the connection caches its prepared statements by their text
 def _insert_statement(count: int) -> str:
-    """Return a statement with the time of recording and the events' fields as parameters."""
-    numbers = itertools.count(2)
-    values = ", ".join(f"({', '.join(f'?{next(numbers)}' for _ in _FIELDS)}, ?1)" for _ in range(count))
+    """Return a statement with the fields and the time of recording of each event as parameters."""
+    values = ", ".join([f"({', '.join('?' for _ in (*_FIELDS, 'recorded_ms'))})"] * count)
     columns = f"{_COLUMNS}, recorded_ms"
     return (
         f"INSERT INTO new_event ({columns}) WITH given ({columns}) AS (VALUES {values}) SELECT * FROM given "
