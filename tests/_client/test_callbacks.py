@@ -221,10 +221,10 @@ def test_waiting_for_a_result_ends_at_its_time(pool: CallbackPool) -> None:
 
 
 def test_no_thread_is_there_before_the_first_call(lines: Lines) -> None:
-    before = threading.enumerate()
+    before = set(threading.enumerate())
     pool = CallbackPool(Log(lines))
     pool.close()
-    assert threading.enumerate() == before
+    assert set(threading.enumerate()) <= before  # one of an earlier test can end
 
 
 def test_close_lets_calls_complete_and_can_be_called_twice(lines: Lines) -> None:

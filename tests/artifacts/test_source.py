@@ -37,6 +37,8 @@ def source_of(
         yield source
     finally:
         source.close(10)
+        for thread in workers():
+            thread.join(10)
 
 
 def workers() -> list[threading.Thread]:
@@ -384,7 +386,7 @@ def test_closed_source_keeps_its_rules_and_sends_no_requests() -> None:
         for act in (source.start, source.refresh, source.stop_polling, source.resume_polling):
             act()
         assert source.current is not None
-        assert workers() == []
+        wait_until(lambda: workers() == [])
     assert len(network.requests) == 1
 
 

@@ -47,6 +47,8 @@ from targetry.notifications.notifier import Notifier, RetryPolicy
 REFUSED = TransportError(reason="connection refused")
 EAGER = RetryPolicy(first_wait_s=0.001, longest_wait_s=0.002, budget_per_s=1e6)
 PATIENT = RetryPolicy(first_wait_s=1000.0, longest_wait_s=1000.0)
+EARLIER: set[threading.Thread] = set()
+"""Threads that tests before the current one have left."""
 
 
 class Kit:
@@ -75,6 +77,8 @@ class Kit:
 
 @pytest.fixture
 def make() -> Iterator[Kit]:
+    EARLIER.clear()
+    EARLIER.update(threading.enumerate())
     kit = Kit()
     yield kit
     for notifier in kit.made:
@@ -107,7 +111,7 @@ def threads() -> list[threading.Thread]:
     return [
         thread
         for thread in threading.enumerate()
-        if thread.name.startswith(("targetry-notifier", "targetry-spool"))
+        if thread not in EARLIER and thread.name.startswith(("targetry-notifier", "targetry-spool"))
     ]
 
 

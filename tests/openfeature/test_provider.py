@@ -417,7 +417,8 @@ def test_tracking_events_without_a_name_are_logged_once_a_minute(
     for _ in range(3):
         provider.track("", SOMEONE)
     assert provider.stats().tracking_dropped == 3
-    assert caplog.messages == ["The tracking event '' is dropped: name: must be the name of an mbox, not ''"]
+    dropped = [line for line in caplog.messages if "tracking event" in line]
+    assert dropped == ["The tracking event '' is dropped: name: must be the name of an mbox, not ''"]
 
 
 def test_tracking_uses_the_merged_context_of_the_sdk(target: Target) -> None:

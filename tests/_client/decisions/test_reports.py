@@ -128,5 +128,6 @@ def test_waiting_entries_keep_no_process_alive() -> None:
     harness.add()
     (thread,) = [one for one in threading.enumerate() if one not in before]
     assert thread.daemon
-    harness.reports.close(1)
+    harness.reports.close(10)
+    thread.join(10)
     assert not thread.is_alive()

@@ -500,6 +500,9 @@ with tempfile.TemporaryDirectory() as folder:
             pass
         else:
             sys.exit("no error")
+    deadline = time.monotonic() + 30
+    while threading.active_count() > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)  # a closed thread is still ending
     assert threading.active_count() == 1, threading.enumerate()
 """
     )
