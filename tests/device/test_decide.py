@@ -494,7 +494,7 @@ def test_status_is_206_if_locations_are_remote(lists: Any, status: int) -> None:
 
 
 def notified(document: Any, request: DeliveryRequest) -> list[tuple[str | None, list[str]]]:
-    return [(impression.name, impression.tokens) for impression in decision_of(document, request).impressions]
+    return [(one.name, list(one.tokens)) for one in decision_of(document, request).impressions]
 
 
 def test_impression_is_notified_once_with_its_ids_and_clock() -> None:

@@ -56,7 +56,7 @@ def by_request(
         "options": [option for mbox in mboxes for option in mbox.options or ()],
         "metrics": [metric for mbox in mboxes for metric in mbox.metrics or ()],
         "analytics": next((mbox.analytics for mbox in mboxes if mbox.analytics), None),
-        "impressions": [(one.name, one.tokens, one.timestamp) for one in decision.impressions],
+        "impressions": [(one.name, list(one.tokens), one.timestamp) for one in decision.impressions],
         "failures": [(one.activity_id, one.reason) for one in decision.failures],
     }
 

@@ -308,7 +308,7 @@ def spoil(decision: OnDeviceDecision) -> None:
     if decision.response.id is not None:
         decision.response.id.tnt_id = "spoilt"
     for impression in decision.impressions:
-        impression.tokens.append("spoilt")
+        impression.name = "spoilt"
     decision.remote_mboxes.append("spoilt")
     decision.remote_views.append("spoilt")
 

@@ -277,12 +277,13 @@ class OfferPipeline:
             trace = TraceSource(prepared.session_id, self._options.client, self._engine.trace())
         if request.qa_mode is not None:
             rules = self.qa_modes.for_request(rules, request)
-        decision = decide(rules, request, self._options.client, int(now * 1000), new_id, trace, call.matches)
+        now_ms = int(now * 1000)
+        decision = decide(rules, request, self._options.client, now_ms, new_id, trace, call.matches)
         if decision.failures:
             self.skipped_rules.note(decision.failures)
         response = decision.response
         if self.telemetry.enabled:
-            self._measure(call, response, now)
+            self._measure(call, response, now_ms)
         if request.qa_mode is None and (impressions := decision.impressions):
             self._report(ImpressionReport(prepared, impressions, len(impressions), prepared.cluster))
         elif len(self.telemetry) >= self.telemetry_reports.due_at:
@@ -414,17 +415,17 @@ class OfferPipeline:
         if prepared.cluster != cluster:
             prepared = msgspec.structs.replace(prepared, cluster=cluster)
         if self.telemetry.enabled:
-            self._measure(call, response, now)
+            self._measure(call, response, int(now * 1000))
         request = call.prepared.request
         if request.id is None:  # not sent, but callers read `result["request"].id.tnt_id`
             request.id = VisitorId()
         remote = call.remote
         return envelope(prepared, response, _SERVER_SIDE_NAME, now, [*remote.mboxes], [*remote.views])
 
-    def _measure(self, call: PreparedCall, response: DeliveryResponse, now: float) -> None:
+    def _measure(self, call: PreparedCall, response: DeliveryResponse, now_ms: int) -> None:
         took = (time.perf_counter() - call.started) * 1000
         method = _ON_DEVICE if call.is_local else _SERVER_SIDE
-        self.telemetry.add(measure_call(call.prepared.request, response, method, int(now * 1000), took))
+        self.telemetry.add(measure_call(call.prepared.request, response, method, now_ms, took))
 
 
 def delivery_address(options: ClientSettings) -> DeliveryAddress:

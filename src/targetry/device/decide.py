@@ -12,7 +12,7 @@ from targetry.device import personalize
 from targetry.device.encoded_mboxes import EncodedMboxes, encode_without_index, with_index
 from targetry.device.logic.facts import Facts, RequestFacts, RuleFailure, bucketing_id
 from targetry.device.matching import all_matches, first_in_window, first_match
-from targetry.device.personalize import Template
+from targetry.device.personalize import ReportKey, Template
 from targetry.device.remote import RemoteDependency, remote_dependency
 from targetry.device.ruleset import EMPTY_LOCATION, CompiledRule, Location, RuleSet
 from targetry.device.trace import Tracer, TraceSource
@@ -162,19 +162,14 @@ def decide(
     return OnDeviceDecision(response, impressions, remote.mboxes, remote.views, facts.failures)
 
 
-def unreported_tokens(template: Template, reported: set[tuple[str | None, str]]) -> list[str]:
-    """Return the event tokens of a template that are not reported yet, and add them to `reported`.
-
-    Args:
-        template: The content that was shown.
-        reported: Pairs of location name and event token.
-    """
-    tokens = []
-    for token in template.event_tokens:
-        key = (template.name, token)
-        if key not in reported:
-            reported.add(key)
-            tokens.append(token)
+def unreported_tokens(template: Template, reported: set[ReportKey]) -> Sequence[str]:
+    """Return the event tokens of a template that are not in `reported`, and add them to it."""
+    keys = template.report_keys
+    if reported.isdisjoint(keys):
+        tokens = template.event_tokens
+    else:
+        tokens = tuple(key[1] for key in keys if key not in reported)
+    reported.update(keys)
     return tokens
 
 
@@ -309,7 +304,7 @@ class _Execute(_Mode[MboxResponse]):
 
     response_type = MboxResponse
 
-    notified: set[tuple[str | None, str]] = set()
+    notified: set[ReportKey] = set()
 
     def respond(self, requested: ExecuteRequest) -> ExecuteResponse:
         mboxes = self._mboxes(requested.mboxes) if requested.mboxes else None

@@ -26,7 +26,7 @@ from targetry.device.logic.facts import (
 )
 from targetry.device.logic.javascript import UNDEFINED, EvaluationError
 from targetry.device.matching import all_matches, first_in_window, first_match
-from targetry.device.personalize import Template
+from targetry.device.personalize import ReportKey, Template
 from targetry.device.ruleset import CompiledRule, Location, RuleSet
 from targetry.models import AnalyticsResponse, Context, MboxRequest, Metric, Option
 from targetry.models.response import merged_content
@@ -200,7 +200,7 @@ def impressions_of(templates: Sequence[Template], moment_ms: float) -> list[Impr
     Pairs of location name and event token are reported once.
     """
     timestamp = int(moment_ms)
-    reported: set[tuple[str | None, str]] = set()
+    reported: set[ReportKey] = set()
     return [
         Impression(template.name, tokens, timestamp, template.meta)
         for template in templates

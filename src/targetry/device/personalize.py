@@ -114,6 +114,10 @@ Render = Callable[["Facts | None"], Any]
 """Renders content for one location of one request; constant content without its facts."""
 
 
+ReportKey = tuple[str | None, str]
+"""Location name and event token, which a request reports once."""
+
+
 class OptionTemplate(msgspec.Struct, frozen=True, eq=False):
     """An option; its content is `shared`, if immutable, or the result of `render`.
 
@@ -157,6 +161,7 @@ class Template:
         "needs_facts",
         "only_option",
         "prefetch",
+        "report_keys",
         "tokens",
         "variant",
     )
@@ -178,6 +183,7 @@ class Template:
         self.prefetch = tuple(_with_display_token(options, metrics))
         tokens = (option.event_token for option in options if option.event_token)
         self.event_tokens = tuple(dict.fromkeys(tokens))
+        self.report_keys: tuple[ReportKey, ...] = tuple((self.name, token) for token in self.event_tokens)
         self.metrics = tuple(metrics)
         self.click_metrics = tuple(metric for metric in metrics if metric.type == MetricType.CLICK)
         payload = consequence.analytics.payload if consequence.analytics is not None else None
