@@ -140,6 +140,7 @@ def open_edge(options: EdgeOptions, log: logging.Logger, *, hash_key: bytes | No
             ofrep=_ofrep(options),
             event_delay_s=2 * POLL_INTERVAL_S if options.workers > 1 else 0.0,
         )
+        undo.callback(edge.metrics.sync)
         undo.callback(edge.access_log.flush)
         retention = Retention(options.keep_days, options.max_size)
         if location is not None and retention:

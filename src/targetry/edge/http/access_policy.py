@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ _FOREIGN_SITES: Final = frozenset({"cross-site", "same-site"})
 _PAGES: Final = frozenset({"/", "/ask"})  # a link of another site may lead there
 _SHOWN: Final = 100  # characters of a rejected value that a message repeats
 _MAX_ALLOWED: Final = 64
+_LONGEST_CACHED: Final = 256  # characters of a path
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\\\s]+)(?::(\d{0,5}))?")
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -196,6 +198,11 @@ class AccessPolicy:
 
 def is_public_path(path: str) -> bool:
     """Return whether scripts of web pages can request the path."""
+    return _is_public(path) if len(path) <= _LONGEST_CACHED else _is_public.__wrapped__(path)
+
+
+@lru_cache(maxsize=256)
+def _is_public(path: str) -> bool:
     return _PUBLIC_PATH.fullmatch(path) is not None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -103,7 +104,8 @@ class Metrics:
         self.events = self._counter("events")
         self.notifications = self._counter("notifications")
         self.telemetry = self._counter("telemetry_entries")
-        self.flags = self._counter("ofrep_evaluations")
+        self._flags = self._counter("ofrep_evaluations")
+        self._unsynced_flags: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.problems = self._counter("rule_problems")
         self.unread = self._counter("unread_fields")
         self.limits = self._counter("limits")
@@ -134,8 +136,16 @@ class Metrics:
         registry.register(self._artifacts)
         return generate_latest(registry)
 
+    def count_flags(self, form: str, outcomes: Mapping[str, int]) -> None:
+        """Count flags by their outcomes; `sync` adds them, as a lock for each flag takes long."""
+        for outcome, number in outcomes.items():
+            self._unsynced_flags[form, outcome] += number
+
     def sync(self) -> None:
         """Add what the parts of the edge have counted since the last call."""
+        for labels, number in self._unsynced_flags.items():
+            self._flags.labels(*labels).inc(number)
+        self._unsynced_flags.clear()
         counts = self._counts()
         for counter, count, counted in zip(self._counters, counts, self._counted, strict=True):
             counter.inc(count - counted)

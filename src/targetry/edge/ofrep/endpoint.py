@@ -11,7 +11,6 @@ from typing import Final, Protocol
 from urllib.parse import urlencode
 
 import msgspec
-from prometheus_client import Counter as PrometheusCounter
 from starlette.exceptions import HTTPException
 
 from targetry._client.decisions.hook_runner import FlagOutcome, HookRunner
@@ -159,7 +158,6 @@ class OfrepEndpoint:
         self._new_id = new_id
         self._clock = clock
         self._window = ImpressionWindow()
-        self._counters: dict[tuple[str, str], PrometheusCounter] = {}
 
     def check_token(self, fields: Fields) -> None:
         """Check the token of a request. Raises `HTTPException`, 401."""
@@ -367,12 +365,7 @@ class OfrepEndpoint:
 
     def _finish(self, received: ReceivedRequest, outcome: Outcome, _: bool) -> EdgeResponse:
         """Count a request, add it to the history, and return its response."""
-        form = "all" if received.target.key is None else "one"
-        for name, number in outcome.outcomes.items():
-            counter = self._counters.get((form, name))
-            if counter is None:
-                counter = self._counters[form, name] = self._metrics.flags.labels(form, name)
-            counter.inc(number)
+        self._metrics.count_flags("all" if received.target.key is None else "one", outcome.outcomes)
         if outcome.is_repeated:
             self._metrics.events.labels("impression", "repeated").inc()
         if received.address.is_invalid:
