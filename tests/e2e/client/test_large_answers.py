@@ -11,6 +11,7 @@ import pytest
 
 from e2e.client.target import DELIVERY, Target
 from servers.faulty import Steps, answer, gzip_answer
+from support.garbage import no_collections
 from support.late import LATE_S
 from targetry import AsyncTargetClient, DeadlineError, TargetClient
 from targetry.http.protocol import HttpResponse
@@ -75,7 +76,8 @@ def test_loop_runs_while_a_large_response_is_decoded(target: Target) -> None:
             assert len((await asked).response.execute.mboxes) == 40_000
             assert longest < 0.025  # of the loop's own processor time; the aim is 0.01
 
-    asyncio.run(main())
+    with no_collections():
+        asyncio.run(main())
 
 
 class SlowToDecode:
