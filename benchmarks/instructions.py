@@ -37,8 +37,8 @@ LIMITS: dict[str, tuple[int, str | None, float]] = {
     "OpenFeature, Targetry's provider": (170_000, MEMORY_PROVIDER, 1.5),
     "Targetry's OpenFeature provider alone": (63_000, AB_OFFERS, 0.55),
     "the edge's deliver": (75_000, None, 1),
-    "the edge's OFREP, one flag": (95_500, None, 1),
-    "the edge's application, a delivery request": (390_000, None, 1),
+    "the edge's OFREP, one flag": (91_000, None, 1),
+    "the edge's application, a delivery request": (365_000, None, 1),
 }
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
