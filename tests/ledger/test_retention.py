@@ -15,7 +15,7 @@ from targetry.edge.server import check
 from targetry.errors import OptionError
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
-from targetry.ledger.retention import Retention, parse_size, prune
+from targetry.ledger.retention import MIN_BYTES, Retention, parse_size, prune
 
 SIZES = {
     "500MB": 500_000_000,
@@ -42,6 +42,23 @@ def test_impossible_retention_is_an_option_error(wrong: dict[str, float]) -> Non
     with pytest.raises(OptionError) as caught:
         check(EdgeOptions(**wrong))  # type: ignore[arg-type]
     assert caught.value.path in wrong
+
+
+def test_removal_by_size_from_a_visitor_with_many_events_keeps_as_many_as_of_others(tmp_path: Path) -> None:
+    """The purchases of removed orders take space, too, and are removed in pieces."""
+    kept = []
+    for name, visitors in (("one", 1), ("many", 1_000)):
+        with Ledger.open(tmp_path / name, sync="NORMAL") as ledger:
+            ledger.record(
+                [
+                    event(f"{n}", "order", f"v{n % visitors:07}", 1000 + n, order_id=f"A{n}", order_total=1.0)
+                    for n in range(6_000)
+                ]
+            )
+        done = prune(tmp_path / name, Retention(max_bytes=MIN_BYTES))
+        assert done.after_bytes <= MIN_BYTES
+        kept.append(6_000 - done.removed)
+    assert kept[0] == pytest.approx(kept[1], rel=0.1)
 
 
 def test_event_with_a_future_time_expires_by_its_recording(tmp_path: Path) -> None:

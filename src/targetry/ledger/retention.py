@@ -164,6 +164,7 @@ def prune(
                 if is_stopped():
                     break
         while retention.max_bytes is not None and not is_stopped():
+            pruning.count(is_stopped)  # which removes purchases
             cutoff = _first_to_keep(connection, retention.max_bytes)
             if not cutoff:
                 break
