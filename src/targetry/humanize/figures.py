@@ -67,6 +67,12 @@ def format_bytes(number: int) -> str:
     return f"{value:,.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
 
 
+def describe_uncounted(uncounted: int) -> str:
+    """Return the sentence about a report that could not count all events."""
+    verb = "is" if uncounted == 1 else "are"
+    return f"about {pluralize(uncounted, 'recorded event')} {verb} not in the figures, because of a lock or a missing permission; try again"
+
+
 def describe_removal(removed: int, from_ms: float, to_ms: float) -> str:
     """Return the sentence about a report whose oldest events were removed."""
     verb = "was" if removed == 1 else "were"

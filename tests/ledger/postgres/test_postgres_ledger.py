@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cli import run
 from support.edge_sockets import wait_until
 from support.examples import examples
 from support.ledger import ACTIVITY, HOUR, event, outcome, timed_events
@@ -460,6 +461,8 @@ def test_role_that_may_only_read_gets_the_sums_counted_last(url: str) -> None:
                 assert reader.sums()["1"].experiences["0"].visitors == 40
                 assert len(list(reader.events())) == len(MANY) + 1
                 assert report_on_ledger(reader).uncounted == 1
+            printed = run("report", "--ledger", url.replace("postgres@", "analyst@"), width=300).stdout
+            assert "about 1 recorded event is not in the figures" in printed
             connection.execute("DROP OWNED BY analyst; DROP ROLE analyst")
 
 

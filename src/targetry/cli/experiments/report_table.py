@@ -19,6 +19,7 @@ from targetry.cli.experiments.report_notes import (
 from targetry.cli.rendering.output import console
 from targetry.humanize.figures import (
     describe_removal,
+    describe_uncounted,
     format_p_value,
     format_time,
     pluralize,
@@ -46,6 +47,8 @@ def print_report(report: Report) -> None:
     period = report.period
     if period is not None and period.removed:
         out.print(Text(f"\n{describe_removal(period.removed, period.from_ms, period.to_ms)}", "dim"))
+    if report.uncounted:
+        out.print(Text(f"\n{describe_uncounted(report.uncounted)}", "yellow"))
 
 
 def _print_activity(out: Console, report: Report, activity: ActivityReport) -> None:

@@ -17,6 +17,7 @@ from targetry._runtime.lazy_import import importing_extra
 from targetry.edge.ui.report_charts import rate_bars, time_charts
 from targetry.humanize.figures import (
     describe_removal,
+    describe_uncounted,
     format_clock,
     format_iso_time,
     format_p_value,
@@ -61,6 +62,7 @@ class PageTemplates:
             p_value=format_p_value,
             rate_bars=rate_bars,
             removal=lambda one: describe_removal(one.removed, one.from_ms, one.to_ms),
+            uncounted=describe_uncounted,
             whole=_Whole,
             quoted=lambda text: _Whole(quote(text, safe="", errors="replace")),
         )
