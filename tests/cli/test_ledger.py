@@ -128,6 +128,15 @@ def test_tables_are_exported_to_files(
     assert duckdb.sql(f"SELECT count(*) FROM {reading}('{file}')").fetchall() == [(count,)]
 
 
+def test_export_into_a_missing_folder_names_the_folder(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    result = run("ledger", "export", "--data", folder, "--out", tmp_path / "missing" / "out.csv")
+    assert result.exit_code != 0
+    text = " ".join(result.stderr.replace("│", " ").split())
+    assert "--out" in text
+    assert "does not exist; create it" in text
+
+
 def test_export_takes_dates_as_utc(folder: Path, tmp_path: Path) -> None:
     for more, count in (
         (["--until", "1970-01-01T00:00:02"], 1),
