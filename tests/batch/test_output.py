@@ -293,10 +293,13 @@ def test_numeric_ids_of_a_csv_file_are_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_times_of_texts_can_have_fractions_and_zones(tmp_path: Path, suffix: str) -> None:
+def test_times_of_texts_can_have_fractions_and_zones(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("targetry.batch.stream._BLOCK", 1000)
     late = {"<": [1_767_258_000_000, {"var": "current_timestamp"}]}
     # The first block of a file has no fractions.
-    times = [*["2026-01-01T09:00:00Z"] * 60_000, "2026-01-01T09:00:00.001Z", "2026-01-01T11:00:00.5+02:00"]
+    times = [*["2026-01-01T09:00:00Z"] * 200, "2026-01-01T09:00:00.001Z", "2026-01-01T11:00:00.5+02:00"]
     csv = "".join(f"visitor,{time}\n" for time in times)
     lines = "".join(f'{{"tnt_id": "visitor", "time": "{time}"}}\n' for time in times)
     (tmp_path / f"in{suffix}").write_text(f"tnt_id,time\n{csv}" if suffix == ".csv" else lines)
@@ -410,8 +413,11 @@ def test_columns_can_be_empty_in_some_files(tmp_path: Path, suffix: str) -> None
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_column_of_a_file_can_begin_with_megabytes_of_empty_values(tmp_path: Path, suffix: str) -> None:
-    count = 120_000
+def test_first_block_of_a_file_can_have_no_values_in_a_column(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("targetry.batch.stream._BLOCK", 1000)
+    count = 200
     if suffix == ".csv":
         text = "tnt_id,coupon\n" + "visitor-1,\n" * count + "visitor-2,AUTUMN\n"
     else:
@@ -420,6 +426,33 @@ def test_column_of_a_file_can_begin_with_megabytes_of_empty_values(tmp_path: Pat
     reader = Decider(SPLIT, client=CLIENT, mboxes=["hero"]).reader(tmp_path / f"in{suffix}")
     coupons = [one for batch in reader for one in batch["coupon"].drop_null().to_pylist()]
     assert coupons == ["AUTUMN"]
+
+
+def test_columns_can_appear_and_change_their_type_in_the_first_megabytes(tmp_path: Path) -> None:
+    first = '{"tnt_id":"visitor","n":1,"parameters":{"plan":"gold"}}\n'
+    last = '{"tnt_id":"late","n":1.5,"parameters":{"plan":"gold","tier":"a"},"coupon":"AUTUMN"}\n'
+    (tmp_path / "in.jsonl").write_text(first * 40_000 + last)
+    reader = Decider(SPLIT, client=CLIENT, mboxes=["hero"]).reader(tmp_path / "in.jsonl")
+    assert [*reader][-1].slice(40_000).to_pylist() == [
+        {"tnt_id": "late", "n": 1.5, "parameters": {"plan": "gold", "tier": "a"}, "coupon": "AUTUMN"}
+    ]
+
+
+def test_column_that_json_lines_lack_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"tnt_id":"visitor"}\n')
+    rules = mboxes_of(rule(1, {"==": [{"var": "geo.country"}, "DE"]}))
+    decider = Decider(rules, client=CLIENT, mboxes=["hero"])
+    decider.stream(tmp_path / "in.jsonl").read_all()
+    assert decider.missing == ["country_code"]
+
+
+def test_type_that_changes_late_is_an_error_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("targetry.batch.stream._BLOCK", 1000)
+    (tmp_path / "in.csv").write_text("tnt_id,n\n" + "visitor,1\n" * 500 + "visitor,1.5\n")
+    with pytest.raises(OptionError, match=r"1\.5.*; columns and types .* convert to Parquet$"):
+        rows_of(str(tmp_path / "in.csv"))
 
 
 def test_files_can_have_their_columns_in_any_order(tmp_path: Path) -> None:

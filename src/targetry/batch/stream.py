@@ -17,8 +17,11 @@ from targetry.errors import OptionError
 
 ROWS: Final = 32_768  # of a batch: more cost memory, fewer time
 _ROWS_OF_GROUPS: Final = 131_072  # of row groups of Parquet that are read together, or more
+_BLOCK: Final = 16 << 20  # bytes of CSV and JSON Lines by which Arrow chooses columns and types
 _JSON: Final = (".jsonl", ".ndjson", ".json")
 FORMATS: Final = (".parquet", ".arrow", ".feather", ".csv", *_JSON)
+
+_ADVICE: Final = "columns and types are those of the first 16 MB; if they change later, convert to Parquet"
 
 Select = Callable[[Iterable[str]], list[str]]
 """Returns those of the names of columns that are needed."""
@@ -179,11 +182,10 @@ def _file(
             return _parquet(name, select)
         if suffix in (".arrow", ".feather"):
             return _ipc(name)
-        known = {**dict.fromkeys(texts, pa.string()), **types}
         if suffix == ".csv":
-            return _csv(name, known, time)
+            return _csv(name, texts, time, types)
         if suffix in _JSON:
-            return _json(name, known, time)
+            return _json(name, texts, time, types)
     raise OptionError("source", f"{name}: unknown format; known are {', '.join(FORMATS)}")
 
 
@@ -228,7 +230,7 @@ def _ipc(name: str) -> TableReader:
     return TableReader(file.schema, _checked(batches, name))
 
 
-def _csv(name: str, types: dict[str, Any], time: str) -> TableReader:
+def _csv(name: str, texts: Sequence[str], time: str, types: Mapping[str, Any]) -> TableReader:
     with importing():
         from pyarrow import csv
 
@@ -236,28 +238,29 @@ def _csv(name: str, types: dict[str, Any], time: str) -> TableReader:
         options = csv.ConvertOptions(
             column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False
         )
-        return csv.open_csv(name, convert_options=options)
+        return csv.open_csv(name, csv.ReadOptions(block_size=_BLOCK), convert_options=options)
 
-    reader = opened(types)
+    known = {**dict.fromkeys(texts, pa.string()), **types}
+    reader = opened(known)
     found = _type_of(reader, time)
-    if time not in types and pa.types.is_timestamp(found):  # perhaps without fractions of seconds
-        reader = opened({**types, time: pa.timestamp("ns", found.tz)})
+    if time not in known and pa.types.is_timestamp(found):  # perhaps without fractions of seconds
+        reader = opened({**known, time: pa.timestamp("ns", found.tz)})
     return TableReader(reader.schema, _checked(reader, name))
 
 
-def _json(name: str, types: dict[str, Any], time: str) -> TableReader:
+def _json(name: str, texts: Sequence[str], time: str, types: Mapping[str, Any]) -> TableReader:
     with importing():
         from pyarrow import json
 
     def opened(types: dict[str, Any]) -> Any:
         options = json.ParseOptions(explicit_schema=pa.schema(types), unexpected_field_behavior="infer")
-        return json.open_json(name, parse_options=options)
+        return json.open_json(name, json.ReadOptions(block_size=_BLOCK), parse_options=options)
 
-    reader = opened(types)
-    found = _type_of(reader, time)
-    # Texts have fractions of seconds.
-    if time not in types and (pa.types.is_timestamp(found) or pa.types.is_string(found)):
-        reader = opened({**types, time: pa.timestamp("ns")})
+    found = opened({})
+    known = {one: pa.string() for one in texts if one in found.schema.names}  # others would be made
+    if pa.types.is_timestamp(kind := _type_of(found, time)) or pa.types.is_string(kind):
+        known[time] = pa.timestamp("ns")  # texts have fractions of seconds
+    reader = opened({**known, **types})
     return TableReader(reader.schema, _checked(reader, name))
 
 
@@ -267,8 +270,9 @@ def _type_of(reader: Any, name: str) -> Any:
 
 def _checked(batches: Iterable[Any], name: str) -> Iterator[Any]:
     source = iter(batches)
+    advice = f"; {_ADVICE}" if _is_text(name) else ""
     while True:
-        with _translated(name):
+        with _translated(name, advice):
             batch = next(source, None)
         if batch is None:
             return
@@ -276,9 +280,9 @@ def _checked(batches: Iterable[Any], name: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
+def _translated(name: str, advice: str = "") -> Iterator[None]:
     """Raise Arrow's errors as `OptionError`."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise OptionError("source", f"{name}: {reason_of(error)}") from error
+        raise OptionError("source", f"{name}: {reason_of(error)}{advice}") from error
