@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ from targetry.errors import OptionError
 
 ROWS: Final = 32_768  # of a batch: more cost memory, fewer time
 _ROWS_OF_GROUPS: Final = 131_072  # of row groups of Parquet that are read together, or more
-_BLOCK: Final = 16 << 20  # bytes of CSV and JSON Lines by which Arrow chooses columns and types
+_HEAD: Final = 16 << 20  # bytes of CSV and JSON Lines by which columns and types are chosen
+_BLOCK: Final = 2 << 20  # bytes of them that are read at once; Arrow reads up to 32 blocks ahead
 _JSON: Final = (".jsonl", ".ndjson", ".json")
 FORMATS: Final = (".parquet", ".arrow", ".feather", ".csv", *_JSON)
 
@@ -136,7 +138,10 @@ def _common_schema(readers: Sequence[TableReader], names: Sequence[str]) -> Any:
     A file of JSON Lines lacks the columns of which its rows have no values.
     """
     schema, advice = readers[0].schema, "give all files the same columns, or read them apart"
-    for name, reader in zip(names[1:], readers[1:], strict=True):
+    for name, reader in zip(names, readers, strict=True):
+        twice = [one for one, count in Counter(reader.schema.names).items() if count > 1]
+        if twice:
+            raise OptionError("source", f"{name} has two columns {twice[0]!r}; rename one")
         try:
             schema = pa.unify_schemas([schema, reader.schema], promote_options="default")
         except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
@@ -234,38 +239,49 @@ def _csv(name: str, texts: Sequence[str], time: str, types: Mapping[str, Any]) -
     with importing():
         from pyarrow import csv
 
-    def opened(types: dict[str, Any]) -> Any:
+    def opened(file: Any, block: int, types: dict[str, Any]) -> Any:
         options = csv.ConvertOptions(
             column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False
         )
-        return csv.open_csv(name, csv.ReadOptions(block_size=_BLOCK), convert_options=options)
+        return csv.open_csv(file, csv.ReadOptions(block_size=block), convert_options=options)
 
     known = {**dict.fromkeys(texts, pa.string()), **types}
-    reader = opened(known)
-    found = _type_of(reader, time)
-    if time not in known and pa.types.is_timestamp(found):  # perhaps without fractions of seconds
-        reader = opened({**known, time: pa.timestamp("ns", found.tz)})
-    return TableReader(reader.schema, _checked(reader, name))
+    found = opened(_head(name), _HEAD, known).schema
+    chosen = {field.name: field.type for field in found}
+    if time in chosen and pa.types.is_timestamp(chosen[time]):
+        chosen[time] = pa.timestamp("ns", chosen[time].tz)  # perhaps without fractions of seconds
+    schema = pa.schema([field.with_type(chosen[field.name]) for field in found])
+    return TableReader(schema, _checked(_opened_late(opened, name, chosen), name))
 
 
 def _json(name: str, texts: Sequence[str], time: str, types: Mapping[str, Any]) -> TableReader:
     with importing():
         from pyarrow import json
 
-    def opened(types: dict[str, Any]) -> Any:
+    def opened(file: Any, block: int, types: dict[str, Any]) -> Any:
         options = json.ParseOptions(explicit_schema=pa.schema(types), unexpected_field_behavior="infer")
-        return json.open_json(name, json.ReadOptions(block_size=_BLOCK), parse_options=options)
+        return json.open_json(file, json.ReadOptions(block_size=block), parse_options=options)
 
-    found = opened({})
-    known = {one: pa.string() for one in texts if one in found.schema.names}  # others would be made
-    if pa.types.is_timestamp(kind := _type_of(found, time)) or pa.types.is_string(kind):
-        known[time] = pa.timestamp("ns")  # texts have fractions of seconds
-    reader = opened({**known, **types})
-    return TableReader(reader.schema, _checked(reader, name))
+    found = opened(_head(name), _HEAD, {}).schema
+    chosen = {field.name: pa.string() if field.name in texts else field.type for field in found}
+    if time in chosen and (pa.types.is_timestamp(chosen[time]) or pa.types.is_string(chosen[time])):
+        chosen[time] = pa.timestamp("ns")  # texts have fractions of seconds
+    chosen |= types
+    return TableReader(pa.schema(chosen), _checked(_opened_late(opened, name, chosen), name))
 
 
-def _type_of(reader: Any, name: str) -> Any:
-    return reader.schema.field(name).type if name in reader.schema.names else pa.null()
+def _opened_late(opened: Any, name: str, types: dict[str, Any]) -> Iterator[Any]:
+    """Yield the batches of a file that is opened when the first is read."""
+    yield from opened(name, _BLOCK, types)
+
+
+def _head(name: str) -> Any:
+    """Return the first whole lines of a file."""
+    with Path(name).open("rb") as file:
+        data = file.read(_HEAD)
+    if len(data) == _HEAD:
+        data = data[: data.rfind(b"\n") + 1] or data
+    return pa.BufferReader(data)
 
 
 def _checked(batches: Iterable[Any], name: str) -> Iterator[Any]:
