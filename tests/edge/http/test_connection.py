@@ -112,6 +112,16 @@ def test_connection_serves_many_requests(patient: OpenEdge) -> None:
                 assert read_response(connection).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.parametrize("ends_input", [False, True], ids=["open", "half-closed"])
+def test_requests_after_the_last_one_keep_no_connection_open(impatient: OpenEdge, ends_input: bool) -> None:
+    with impatient.connect() as connection:
+        connection.sendall(post().replace(b"localhost", b"local host") + post() + HALF_A_BODY)
+        if ends_input:
+            connection.shutdown(socket.SHUT_WR)
+        assert statuses(read_until_closed(connection)) == [400]
+        wait_until(lambda: not impatient.connections(), "the end of the connection")
+
+
 def of_visitor(number: int) -> bytes:
     return post({**HERO, "id": {"tntId": f"visitor{number}"}})
 

@@ -386,8 +386,8 @@ class BoundedConnection(asyncio.Protocol):
 
     @property
     def _owes_response(self) -> bool:
-        """Whether a request that is complete has no response yet."""
-        return self._finished < self._complete
+        """Whether a request that is complete has no response yet, and will get one."""
+        return self._finished < self._complete and self._closes_at is None
 
     @property
     def _is_read_by_application(self) -> bool:
