@@ -34,7 +34,7 @@ from support.ledger import ACTIVITY, outcome
 from support.lower_bounds import LARGE, lower_bounds
 from support.mmdb_writer import mmdb
 from targetry import AsyncTargetClient, ClientOptions, TargetClient, samples
-from targetry.batch import Decider
+from targetry.batch import Decider, write
 from targetry.contrib.celery import install
 from targetry.contrib.fastapi import Target
 from targetry.contrib.flask import Target as FlaskTarget
@@ -60,7 +60,7 @@ def main() -> None:
         use_django()
         use_flask()
         install()
-        use_batch()
+        use_batch(folder)
         use_command(folder)
         use_edge(folder)
 
@@ -167,10 +167,19 @@ def use_flask() -> None:
     assert len(response.headers.getlist("set-cookie")) == 1
 
 
-def use_batch() -> None:
+def use_batch(folder: Path) -> None:
     batch = pyarrow.record_batch({"tnt_id": [f"visitor-{number}" for number in range(100)]})
     decided = Decider(samples.shop(), client="acme", mboxes=["hero"], keep=["tnt_id"]).decide(batch)
     assert len(set(decided["experience_id"].to_pylist())) == 3
+    visitors: Any = batch
+    for suffix in (".parquet", ".arrow", ".csv", ".jsonl"):  # each reads what the one before wrote
+        file = folder / f"visitors{suffix}"
+        totals = write(
+            visitors, file, samples.shop(), client="acme", mboxes=["hero"], outputs=(), keep=["tnt_id"]
+        )
+        assert totals.rows_written == 100
+        visitors = [file]
+    assert Decider(samples.shop(), client="acme", mboxes=["hero"]).stream(visitors).read_all().num_rows == 100
 
 
 def use_command(folder: Path) -> None:
