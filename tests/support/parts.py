@@ -6,8 +6,11 @@ libraries, which takes a fifth more processor time.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -44,7 +47,9 @@ def run(processes: int, parts: int, arguments: Sequence[str]) -> int:
     Returns:
         0 if all parts succeeded and at least one had tests, else the exit code of one that did not.
     """
+    began = time.monotonic()
     codes = list[int]()
+    outcomes = Counter[str]()
     with ThreadPoolExecutor(processes) as pool:
         running = [pool.submit(_run_part, f"{number + 1}/{parts}", arguments) for number in range(parts)]
         try:
@@ -53,13 +58,22 @@ def run(processes: int, parts: int, arguments: Sequence[str]) -> int:
                 sys.stdout.write(output + "\n")
                 sys.stdout.flush()
                 codes.append(code)
+                outcomes += outcomes_of(output)
                 if code not in (0, NO_TESTS) and {"-x", "--exitfirst"} & {*arguments}:
                     break
         finally:
             pool.shutdown(cancel_futures=True)
     failed = [code for code in codes if code not in (0, NO_TESTS)]
-    sys.stdout.write(f"{parts} parts, {len(failed)} of them failed\n")
+    total = ", ".join(f"{number} {name}" for name, number in outcomes.items()) or "no tests ran"
+    seconds = time.monotonic() - began
+    sys.stdout.write(f"{parts} parts, {len(failed)} of them failed: {total} in {seconds:.2f}s\n")
     return max(failed, default=0 if 0 in codes else NO_TESTS)
+
+
+def outcomes_of(output: str) -> Counter[str]:
+    """Return the number of tests of each outcome, from the last line of an output of pytest."""
+    last = output.rstrip().rpartition("\n")[2]
+    return Counter({name: int(number) for number, name in re.findall(r"(\d+) ([a-z]+)", last)})
 
 
 def _run_part(part: str, arguments: Sequence[str]) -> tuple[int, str]:
