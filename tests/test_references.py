@@ -17,10 +17,7 @@ FAULT = re.compile(r"\b[FLB]\d{1,2}\b")
 # Names of documents that are not in this repository.
 FOREIGN = re.compile(r"\bspec/|\.\./shared|\b(?:DESIGN|STYLE|WRITING|RELIABILITY|DEPENDENCIES)(?:\.md)?\b")
 # A file without a match has no reference.
-CANDIDATE = re.compile(
-    r"\b(?:src|tests|docs|benchmarks|examples|scripts)/|\.ci/|\b[BDFL]-?\d|\]\(|\bspec/|\.\./shared|"
-    r"DESIGN|STYLE|WRITING|RELIABILITY|DEPENDENCIES"
-)
+CANDIDATE = re.compile("|".join((PATH.pattern, DIVERGENCE.pattern, FAULT.pattern, FOREIGN.pattern, r"\]\(")))
 ANCHOR = re.compile(r'<a id="([\w-]+)">')
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
