@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import pickle
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http.cookies import Morsel, SimpleCookie
 from typing import Any, ClassVar
 
 import pytest
@@ -27,6 +29,7 @@ from support.cases import each_case
 from support.python_process import environment
 from support.web import Reports, async_client, blocking_client, options
 from targetry import AsyncTargetClient, OptionError, TargetClient
+from targetry.contrib import django as django_contrib
 from targetry.contrib.django import Consent, current_target, get_sync_target, get_target, target
 
 FAR = 4_000_000_000
@@ -57,6 +60,10 @@ def failing(request: Any) -> HttpResponse:
     raise RuntimeError("the page fails")
 
 
+def url(request: Any) -> HttpResponse:
+    return HttpResponse(request.target.context.address.url)
+
+
 def context_id(request: Any) -> HttpResponse:
     return HttpResponse(str(api.get_transaction_context().targeting_key))
 
@@ -76,6 +83,7 @@ class Urls:
         path("async", async_page),
         path("plain", plain),
         path("failing", failing),
+        path("url", url),
         path("context", context_id),
         path("template", template),
         path("async-template", async_template),
@@ -93,6 +101,17 @@ class Recovering:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse:
         return HttpResponse("recovered")
+
+
+class OwnHost:
+    """Middleware that reads the host of a request from a header of its own."""
+
+    def __init__(self, get_response: Any) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        request.get_host = lambda: request.META["HTTP_X_SHOP"]
+        return self._get_response(request)
 
 
 RECOVERING = f"{__name__}.Recovering"
@@ -341,6 +360,71 @@ def test_asynchronous_consent_is_awaited(page: str, asgi: bool, client: TargetCl
 def test_accept_ch_is_added_to_that_of_the_page(client: TargetClient) -> None:
     with site(client, accept_ch=True):
         assert ask("/page", {}).all("accept-ch")[0].startswith("Sec-CH-UA-")
+
+
+CHANGES: dict[str, Callable[[SimpleCookie], object]] = {
+    "nothing": lambda cookies: None,
+    "value": lambda cookies: cookies.__setitem__("mbox", "other"),
+    "name": lambda cookies: cookies["mbox"].set("box", *2 * [cookies["mbox"].value]),
+    "attribute": lambda cookies: cookies["mbox"].__setitem__("domain", "example.com"),
+    "attribute that is taken away": lambda cookies: cookies["mbox"].update({"secure": ""}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_cookie_of_a_response_can_be_changed(change: str, client: TargetClient) -> None:
+    with site(client):
+        cookies = Client().get("/page", secure=True, HTTP_HOST="shop.example.com").cookies
+    before = cookies["mbox"].OutputString()
+    CHANGES[change](cookies)
+    after, expected = (one.OutputString() for one in (cookies["mbox"], cookies["mbox"].copy()))
+    assert set(after.split("; ")) == set(expected.split("; "))
+    assert (after == before) == (change == "nothing")
+
+
+def test_pickled_cookie_of_a_response_is_one_of_the_standard_library(client: TargetClient) -> None:
+    with site(client):
+        cookie = Client().get("/page", secure=True, HTTP_HOST="shop.example.com").cookies["mbox"]
+    copied = pickle.loads(pickle.dumps(cookie))
+    assert (type(copied), copied) == (Morsel, cookie)
+
+
+def test_some_attributes_of_a_cookie_can_be_rendered(client: TargetClient) -> None:
+    with site(client):
+        cookie = Client().get("/page", secure=True, HTTP_HOST="shop.example.com").cookies["mbox"]
+    assert cookie.OutputString(["path"]) == f"mbox={cookie.value}; Path=/"
+
+
+def asked_url(**headers: str) -> str:
+    return Client().get("/url", secure=True, **headers).content.decode()  # type: ignore[arg-type]
+
+
+def test_each_request_has_the_host_that_the_settings_allow(client: TargetClient) -> None:
+    proxied = {"HTTP_HOST": "one.example.com", "HTTP_X_FORWARDED_HOST": "two.example.com"}
+    with site(client), override_settings(ALLOWED_HOSTS=[".example.com"]):
+        for _ in range(2):  # the second finds the hosts of the first
+            assert asked_url(HTTP_HOST="one.example.com") == "https://one.example.com/url"
+            assert asked_url(HTTP_HOST="two.example.com:444") == "https://two.example.com:444/url"
+            assert asked_url(HTTP_HOST="one.example.org") == "https:///url"
+            assert asked_url(**proxied) == "https://one.example.com/url"
+        with override_settings(USE_X_FORWARDED_HOST=True):
+            assert asked_url(**proxied) == "https://two.example.com/url"
+        with override_settings(ALLOWED_HOSTS=["two.example.com"]):
+            assert asked_url(HTTP_HOST="one.example.com") == "https:///url"
+
+
+def test_hosts_that_are_kept_are_bounded(client: TargetClient) -> None:
+    with site(client), override_settings(ALLOWED_HOSTS=["*"]):
+        visit = import_string(MIDDLEWARE)(url)
+        for number in range(1_000):
+            visit(RequestFactory().get("/url", HTTP_HOST=f"shop{number}.example.com"))
+        assert 0 < len(django_contrib._allowed_hosts) <= django_contrib._MOST_HOSTS
+
+
+def test_request_with_a_host_of_its_own_is_asked_each_time(client: TargetClient) -> None:
+    with site(client, f"{__name__}.OwnHost"):
+        for shop in ("one.example.com", "two.example.com"):
+            assert asked_url(HTTP_HOST="shop.example.com", HTTP_X_SHOP=shop) == f"https://{shop}/url"
 
 
 def test_host_that_is_not_allowed_is_not_read(client: TargetClient) -> None:

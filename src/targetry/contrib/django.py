@@ -49,6 +49,7 @@ _SETTING: Final = "TARGETRY"
 _WEB: Final = "WEB"
 _FUNCTIONS: Final = ("consent", "customer_ids", "parameters", "ip")
 _KEY: Final = "target"
+_MOST_HOSTS: Final = 256
 _RAISED: Final = "_targetry_raised"
 
 AnyTarget = BoundTarget | AsyncBoundTarget
@@ -225,10 +226,7 @@ class DjangoRequest:
 
     @property
     def host(self) -> str:
-        try:
-            return str(self.original.get_host())
-        except DisallowedHost:
-            return ""
+        return _allowed_host(self.original)
 
     @property
     def url(self) -> str:
@@ -247,6 +245,32 @@ class DjangoRequest:
         return headers
 
 
+_allowed_hosts: dict[tuple[str | None, str | None], str] = {}
+_get_host: Final = HttpRequest.get_host
+
+
+def _allowed_host(request: Any) -> str:
+    """Return the host of a request; empty if the settings do not allow it.
+
+    Django matches a host with the settings at each call. One that they allow is kept by the headers
+    that name it, unless the application has a `get_host` of its own, which can read anything.
+    """
+    meta = request.META
+    named = meta.get("HTTP_HOST"), meta.get("HTTP_X_FORWARDED_HOST")
+    is_kept = named[0] is not None and getattr(request.get_host, "__func__", None) is _get_host
+    if is_kept and (known := _allowed_hosts.get(named)) is not None:
+        return known
+    try:
+        host = str(request.get_host())
+    except DisallowedHost:
+        return ""
+    if is_kept:
+        if len(_allowed_hosts) >= _MOST_HOSTS:
+            _allowed_hosts.clear()
+        _allowed_hosts[named] = host
+    return host
+
+
 class _Headers:
     """Headers of a response; cookies are those of Django, which other middleware keeps."""
 
@@ -256,19 +280,12 @@ class _Headers:
     def add(self, name: str, value: str) -> None:
         headers = self._response.headers
         if name == "Set-Cookie":
-            self._set_cookie(value)
+            cookie = _Cookie(value)
+            self._response.cookies[cookie.key] = cookie
         elif name in headers:
             headers[name] = f"{headers[name]}, {value}"
         else:
             headers[name] = value
-
-    def _set_cookie(self, text: str) -> None:
-        pair, _, attributes = text.partition("; ")
-        name, _, value = pair.partition("=")
-        cookie: Morsel[str] = Morsel()
-        cookie.set(name, value, value)  # as it is: at.js reads no quoted value
-        cookie.update(_cookie_attributes(attributes))
-        self._response.cookies[name] = cookie
 
     def vary(self, name: str) -> None:
         headers = self._response.headers
@@ -277,11 +294,39 @@ class _Headers:
             headers["Vary"] = merged
 
 
+class _Cookie(Morsel[str]):
+    """Cookie of Django that keeps its `Set-Cookie` header until its value or an attribute changes.
+
+    Django renders the cookies of each response, which takes longer than to decide an offer.
+    """
+
+    def __init__(self, text: str) -> None:
+        pair, _, attributes = text.partition("; ")
+        name, _, value = pair.partition("=")
+        super().__init__()
+        self.set(name, value, value)  # as it is: at.js reads no quoted value
+        self._attributes = _cookie_attributes(attributes)
+        dict.update(self, self._attributes)
+        self._text, self._pair = text, (name, value)
+
+    def OutputString(self, attrs: Any = None) -> str:  # noqa: N802
+        """Return the header without its name; see `http.cookies.Morsel`."""
+        is_unchanged = (self.key, self.coded_value) == self._pair and dict.__eq__(self, self._attributes)
+        return self._text if attrs is None and is_unchanged else super().OutputString(attrs)
+
+    def __reduce__(self) -> Any:
+        """Pickle as a plain cookie, for caches that other programs read."""
+        return Morsel, (), self.__getstate__(), None, iter(self.items())
+
+
 @lru_cache(maxsize=64)
-def _cookie_attributes(text: str) -> dict[str, Any]:
-    """Return the attributes of a `Set-Cookie` header, as `Morsel` has them."""
+def _cookie_attributes(text: str) -> Morsel[str]:
+    """Return a cookie without name and value that has the attributes of a `Set-Cookie` header."""
     pairs = (attribute.partition("=") for attribute in text.split("; "))
-    return {key.lower(): value or True for key, _, value in pairs}
+    given: dict[str, Any] = {key: value or True for key, _, value in pairs}
+    cookie: Morsel[str] = Morsel()
+    cookie.update(given)
+    return cookie
 
 
 class _Integration:
@@ -348,6 +393,7 @@ def _integration() -> _Integration:
 
 def _on_setting_changed(*, setting: str, **_: object) -> None:
     """Close the clients of a setting that a test has replaced."""
+    _allowed_hosts.clear()
     if setting == _SETTING:
         with _making:
             old, _current[:] = _current[:], []
