@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Token
 from functools import lru_cache
 from http.cookies import Morsel
 from typing import Any, Final
@@ -107,8 +108,10 @@ class DjangoMiddleware:
             response = self._get_response(request)
             return response
         own = DjangoRequest(request)
-        bound = BoundTarget(Visit(visits, own), _wait)
-        with _Entered(own, bound) as visit:
+        visit = Visit(visits, own)
+        bound = BoundTarget(visit, _wait)
+        token = _enter(request, bound)
+        try:
             if self._integration.settings.openfeature:
                 bound.ready()
                 with _openfeature(visit):
@@ -118,6 +121,8 @@ class DjangoMiddleware:
             if visit.needs_headers and not _is_failure(request, response):
                 bound.respond(_Headers(response))
             visit.settle(response.status_code)
+        finally:
+            _leave(own, visit, token)
         return response
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
@@ -127,8 +132,10 @@ class DjangoMiddleware:
             response = await self._get_response(request)
             return response
         own = DjangoRequest(request)
-        bound = AsyncBoundTarget(Visit(visits, own))
-        with _Entered(own, bound) as visit:
+        visit = Visit(visits, own)
+        bound = AsyncBoundTarget(visit)
+        token = _enter(request, bound)
+        try:
             if self._integration.settings.openfeature:
                 await bound.ready()
                 with _openfeature(visit):
@@ -138,6 +145,8 @@ class DjangoMiddleware:
             if visit.needs_headers and not _is_failure(request, response):
                 await bound.respond(_Headers(response))
             visit.settle(response.status_code)
+        finally:
+            _leave(own, visit, token)
         return response
 
     async def _visits_of(self, request: HttpRequest) -> Visits | None:
@@ -205,12 +214,11 @@ class DjangoRequest:
 
     def end(self) -> None:
         """Keep a request that does not hold the target: a cycle would outlive both."""
-        kind: Any = type(self.original)
-        request = kind.__new__(kind)
-        members = vars(request)
-        members.update(vars(self.original))
+        members = vars(self.original).copy()
         members.pop(_KEY, None)
-        self.original = request
+        kind: Any = type(self.original)
+        self.original = kind.__new__(kind)
+        self.original.__dict__ = members
 
     @property
     def scheme(self) -> str:
@@ -473,25 +481,18 @@ def _is_entered(request: HttpRequest, visits: Visits) -> bool:
     return outer is not None and isinstance(outer, AnyTarget) and outer.client is visits.client
 
 
-class _Entered:
-    """Context in which a request has its target; settles the visit if no response came."""
+def _enter(request: HttpRequest, bound: AnyTarget) -> Token[AnyTarget | None]:
+    """Give a request its target, and return what `_leave` needs."""
+    vars(request)[_KEY] = bound
+    return CURRENT.set(bound)
 
-    __slots__ = ("_bound", "_request", "_token")
 
-    def __init__(self, request: DjangoRequest, bound: AnyTarget) -> None:
-        self._request, self._bound = request, bound
-
-    def __enter__(self) -> Visit:
-        vars(self._request.original)[_KEY] = self._bound
-        self._token = CURRENT.set(self._bound)
-        return self._bound._visit
-
-    def __exit__(self, *_: object) -> None:
-        CURRENT.reset(self._token)
-        visit = self._bound._visit
-        if not visit.is_settled:
-            visit.settle(FAILED_STATUS)
-        self._request.end()
+def _leave(own: DjangoRequest, visit: Visit, token: Token[AnyTarget | None]) -> None:
+    """End a request; settle its visit if no response came."""
+    CURRENT.reset(token)
+    if not visit.is_settled:
+        visit.settle(FAILED_STATUS)
+    own.end()
 
 
 def _is_failure(request: HttpRequest, response: HttpResponseBase) -> bool:
