@@ -126,6 +126,8 @@ def steady(command: dict[str, Any]) -> dict[str, Any]:
 def _clients(command: dict[str, Any]) -> Clients:
     if command["core"] is not None:
         os.sched_setaffinity(0, {command["core"]})
+        if command.get("yields"):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     return Clients(command["port"], command["connections"], command["asks"])
 
 
