@@ -16,7 +16,7 @@ BANNED = re.compile(
     re.IGNORECASE,
 )
 # A sentence that starts with a relative pronoun has no subject; a question may.
-OPENER = r"(?:What|Whom?|Whose|Whoever|Whatever|Such)\b"
+OPENER = r"(?:What(?:ever)?|Who(?:m|se|ever)?|Such)\b"
 OPENING = re.compile(rf"(?:^|(?<=[.!?:;]\s)){OPENER}[^.!?]*(?:[.!]|$)(?!\?)")
 # A file without a match has no finding. Literals next to each other can divide a phrase.
 CANDIDATE = re.compile("(?i:" + BANNED.pattern.replace(" ", r"\W+") + rf")|\b{OPENER}")
