@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 
 from targetry.models.class_data import AttributeMap, OpenApiTypes, attributes_of
 from targetry.models.constraint import ConstraintError, root_of
 from targetry.models.containers import holds_plain_data
+from targetry.models.json_text import parse_json
 from targetry.models.reading import read
 from targetry.models.scalars import ReadMode, type_name
 from targetry.models.writing import json_text, plain, pretty_text
@@ -77,7 +76,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
         try:
             return msgspec.json.decode(text, type=cls)
         except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):
-            return read(_parse(text, root_of(cls)), cls, root_of(cls), cls._read_mode)
+            return read(parse_json(text, root_of(cls)), cls, root_of(cls), cls._read_mode)
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
@@ -96,30 +95,3 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
         elif isinstance(mapping, msgspec.Struct):
             raise ConstraintError(root_of(cls), f"must be a mapping, not {type_name(mapping)}")
         return read(mapping, cls, root_of(cls), cls._read_mode)
-
-
-def _parse(text: str | bytes, path: str) -> Any:
-    if not isinstance(text, str | bytes | bytearray | memoryview):
-        raise ConstraintError(path, f"must be JSON text, not {type_name(text)}")
-    try:
-        source = text if isinstance(text, str) else bytes(text).decode()
-        return json.loads(source, parse_constant=_refuse_constant, parse_float=_finite)
-    except RecursionError:
-        raise ConstraintError(path, "is nested too deeply") from None
-    except UnicodeDecodeError as error:
-        raise ConstraintError(path, f"is not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise ConstraintError(path, f"is not JSON: {error.msg} at character {error.pos}") from None
-    except ValueError:
-        raise ConstraintError(path, "holds a number that is not finite or out of range") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError(digits)
-    return number

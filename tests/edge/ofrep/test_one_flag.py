@@ -96,18 +96,16 @@ def nested(levels: int) -> bytes:
     return b'{"context":' + b'{"a":' * levels + b"1" + b"}" * (levels + 1)
 
 
+HALF = "holds a lone surrogate, which is half of a character; replace it by U+FFFD"
+
+
 @each_case(
     "body, code, details",
     [
-        (b"", "PARSE_ERROR", "the body is not a JSON object: Input data was truncated"),
-        (b"{", "PARSE_ERROR", "the body is not a JSON object: Input data was truncated"),
-        (b"[]", "PARSE_ERROR", "the body is not a JSON object: Expected `object`, got `array`"),
-        (b"7", "PARSE_ERROR", None),
-        (b'{"context":{"a":NaN}}', "PARSE_ERROR", None),
-        (b'{"context":{"a":"\\ud800"}}', "PARSE_ERROR", None),
-        (b'{"context":{"a":1e400}}', "PARSE_ERROR", None),
-        (b"\xff\xfe", "PARSE_ERROR", None),
-        (nested(10_000), "PARSE_ERROR", "the body is nested too deeply"),
+        (b"", "PARSE_ERROR", "body: is not JSON: Expecting value at character 0"),
+        (b"[]", "PARSE_ERROR", "body: must be a JSON object"),
+        (b'{"context":{"a":"\\ud800"}}', "PARSE_ERROR", f"context.a: {HALF}"),
+        (nested(10_000), "PARSE_ERROR", "body: is nested too deeply"),
         (nested(400), "INVALID_CONTEXT", "context: a name has more than 128 characters"),
         (b'{"context":null}', "INVALID_CONTEXT", "context: must be a JSON object"),
         (b'{"context":[]}', "INVALID_CONTEXT", "context: must be a JSON object"),

@@ -30,6 +30,7 @@ from targetry.models import (
     PrefetchRequest,
     snapshot,
 )
+from targetry.models.json_text import object_error
 from targetry.models.snapshot import decode_request
 
 _MOST_QUERY_FIELDS: Final = 100
@@ -211,14 +212,13 @@ def _check_mode(part: ExecuteRequest | PrefetchRequest, path: str) -> None:
 
 
 def _document(body: bytes) -> dict[str, Any]:
+    text = body.removeprefix(_BYTE_ORDER_MARK)
     try:
-        document = _decode(body.removeprefix(_BYTE_ORDER_MARK))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestRejected(400, f"request: is not JSON: {error}") from None
-    except RecursionError:
-        raise RequestRejected(400, "request: is nested too deeply") from None
+        document = _decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = None
     if not isinstance(document, dict):
-        raise RequestRejected(400, "request: must be a JSON object")
+        raise RequestRejected(400, str(object_error(text, "request")))
     return document
 
 

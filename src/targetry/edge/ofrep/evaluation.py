@@ -27,6 +27,7 @@ from targetry.models import (
     Order,
     PrefetchRequest,
 )
+from targetry.models.json_text import object_error
 
 MOST_LIGHT_FLAGS: Final = 200
 _EXPLAINED: Final = 50  # mboxes of a request for all flags that the history keeps
@@ -88,10 +89,9 @@ def _context(body: bytes) -> dict[str, Any]:
     check_body(body)
     try:
         context = _decode(body).context
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FlagError("PARSE_ERROR", f"the body is not a JSON object: {error}") from None
-    except RecursionError:
-        raise FlagError("PARSE_ERROR", "the body is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        error = object_error(body, "body")
+        raise FlagError("PARSE_ERROR", str(error).removeprefix("body.")) from None
     if context is msgspec.UNSET:
         return {}
     if not isinstance(context, dict):

@@ -17,6 +17,8 @@ import msgspec
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.ui.request_copies import document_of
 from targetry.models import DeliveryRequest
+from targetry.models.constraint import ConstraintError
+from targetry.models.json_text import parse_json
 
 LONGEST_QUERY: Final = 24_000
 """Characters of a query whose head the edge accepts."""
@@ -138,9 +140,9 @@ class AskForm(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def _more(self) -> dict[str, Any]:
         try:
-            document = json.loads(self.more or "{}")
-        except (ValueError, RecursionError) as error:
-            raise RequestRejected(400, f"more: is not JSON: {error}") from None
+            document = parse_json(self.more or "{}", "more")
+        except ConstraintError as error:
+            raise RequestRejected(400, str(error)) from None
         if not isinstance(document, dict):
             raise RequestRejected(400, "more: must be a JSON object")
         return document
