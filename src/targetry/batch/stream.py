@@ -297,8 +297,9 @@ def _checked(batches: Iterable[Any], name: str) -> Iterator[Any]:
 
 @contextmanager
 def _translated(name: str, advice: str = "") -> Iterator[None]:
-    """Raise Arrow's errors as `OptionError`."""
+    """Raise Arrow's errors as `OptionError`; `advice` is for a file of text after its head."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise OptionError("source", f"{name}: {reason_of(error)}{advice}") from error
+        reason = reason_of(error, counts_rows=not advice)
+        raise OptionError("source", f"{name}: {reason}{advice}") from error
