@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
+import time
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -335,6 +337,15 @@ def test_interrupted_run_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) ->
     assert [file.name for file in tmp_path.iterdir()] == ["out.parquet"]
 
 
+def test_next_day_removes_what_a_killed_run_left(tmp_path: Path) -> None:
+    abandoned, fresh, other = (tmp_path / f".{name}.unfinished" for name in ("o.csv.1", "o.csv.2", "x.csv.1"))
+    for file, age in ((abandoned, 90_000), (fresh, 0), (other, 90_000)):
+        file.write_bytes(b"rows")
+        os.utime(file, (time.time() - age,) * 2)
+    write(big_table(), tmp_path / "o.csv", SPLIT, client=CLIENT, mboxes=["hero"])
+    assert {file.name for file in tmp_path.iterdir()} == {"o.csv", fresh.name, other.name}
+
+
 def test_progress_reports_rows_and_their_number(tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     write(
@@ -369,6 +380,36 @@ def test_damaged_file_is_an_error(tmp_path: Path) -> None:
         path.write_bytes(b"{ damaged")
         with pytest.raises(OptionError, match="source"):
             decide(path, SPLIT, client=CLIENT, mboxes=["hero"]).read_all()
+
+
+BAD_LINES: dict[str, tuple[str, str]] = {
+    "types": (
+        '{"x":1}\n{"x":"a"}',
+        "row 2 has a text as 'x', not a number; give the field one type in all rows",
+    ),
+    "types inside": (
+        '{"x":{"y":[1,"a"]}}',
+        "row 1 has a text as 'x.y[]', not a number; give the field one type in all rows",
+    ),
+    "number as id": (
+        '{"tnt_id":5}',
+        "a row has a number as 'tnt_id', not a text; give the field one type in all rows; columns and types",
+    ),
+    "array": ("[]", "row 1 is a list, not an object; write one object per line"),
+    "not JSON": (
+        '{"x":1}\n{"x"}',
+        "row 2 is not JSON: missing a colon after a name of object member; write one object per line",
+    ),
+    "empty": ("", "the file is empty"),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), BAD_LINES.values(), ids=BAD_LINES)
+def test_error_of_json_lines_names_row_and_field(text: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(text)
+    with pytest.raises(OptionError, match=re.escape(f"source: {path}: {reason}")):
+        decide(path, SPLIT, client=CLIENT, mboxes=["hero"]).read_all()
 
 
 OTHER_COLUMNS = {

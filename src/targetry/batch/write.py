@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,7 @@ Progress = Callable[[int, int | None], object]
 """Called after each batch with the rows decided so far, and their number if it is known."""
 
 _ROW_GROUP: Final = 65_536  # rows of Parquet that are written together, or more
+_ABANDONED_S: Final = 86_400.0  # since the last write to a file
 FORMATS: Final = (".parquet", ".arrow", ".csv", ".jsonl")
 
 
@@ -64,7 +67,8 @@ def write(
 ) -> Totals:
     """Decide a table and write the decisions to a file, whose suffix is its format.
 
-    The file appears when it is complete; a run that fails or is interrupted leaves none.
+    The file appears when it is complete; a run that fails or is interrupted leaves none. A run that
+    is killed leaves a hidden file `.NAME.PID.unfinished`, which a run a day later removes.
 
     Args:
         source: As of `Decider.stream`.
@@ -146,6 +150,7 @@ def _opener(path: Path) -> Any:
 def _writer(path: Path, schema: Any) -> Iterator[Put]:
     """Open a file that gets its name when all is written."""
     opened = _opener(path)
+    _remove_abandoned(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         with opened(unfinished, schema) as put:
@@ -156,6 +161,17 @@ def _writer(path: Path, schema: Any) -> Iterator[Put]:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed runs left of a file; a run writes much more often than once a day.
+
+    Process ids would not show that a run has ended: it can be one of another host or container.
+    """
+    for file in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
+        with contextlib.suppress(OSError):
+            if time.time() - file.lstat().st_mtime > _ABANDONED_S:
+                file.unlink()
 
 
 @contextmanager
