@@ -21,7 +21,7 @@ from targetry.ledger.event import ActivityDescription, ExperienceDescription, Le
 from targetry.report.inference.bayes import compare_rates
 from targetry.report.inference.statistics import Sample, lift, rate_interval, sample_ratio
 from targetry.report.options import ReportOptions
-from targetry.report.report import ActivityReport, Report, make_report
+from targetry.report.report import ActivityReport, Rate, Report, make_report
 
 pytest.importorskip("scipy")
 
@@ -324,6 +324,31 @@ def test_visitors_before_a_change_of_shares_are_not_in_the_split_check() -> None
     assert made.visitors == 400
     assert made.sample_ratio is not None
     assert made.sample_ratio.observed == [50, 50]
+
+
+def test_experiences_have_the_figures_since_a_change_of_shares() -> None:
+    early = [
+        event(f"{kind}{n}", kind, visitor=f"e{n}", at=500)
+        for n in range(300)
+        for kind in ("impression", "click")
+    ]
+    order = event("o", "order", "1-0-0", at=3000, activity_id="", order_id="o", order_total=700.0)
+    late = [*outcome("0", 50, 10), *outcome("1", 50, 20), order]
+    changed = msgspec.structs.replace(ACTIVITY, shares_since_ms=1000)
+    options = ReportOptions(fixed=True, cap=500)
+    control, other = only([*early, *late], changed, options).experiences
+    assert (control.visitors, control.conversions) == (350, 310)
+    assert msgspec.structs.astuple(control.figures)[:-1] == (50, 10, 1, 700.0)
+    assert control.figures.rate == Rate(0.2, rate_interval(Sample(10, 50), 0.95))
+    assert (other.figures.visitors, other.figures.conversions) == (50, 20)
+    assert [one.since_change for one in only(late, changed, options).experiences] == [None, None]
+
+
+def test_split_is_checked_next_to_an_experience_that_has_vanished() -> None:
+    events = [*outcome("0", 600, 0), *outcome("1", 400, 0), *outcome("7", 30, 0)]
+    ratio = only(events).sample_ratio
+    assert ratio is not None
+    assert (ratio.observed, ratio.expected, ratio.is_mismatch) == ([600, 400], [500.0, 500.0], True)
 
 
 # Claims of equality

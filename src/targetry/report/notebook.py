@@ -125,7 +125,7 @@ def _row(position: int, one: ExperienceReport, activity: ActivityReport, report:
     if position == 0 and any(other.verdict for other in activity.experiences):
         lift = "control"
     dot = f'<span style="color:{color_of(position)}">●</span>'
-    cells = (f"{one.visitors:,}", mean, lift, escape(verdict_words(one, activity, report)))
+    cells = (f"{one.figures.visitors:,}", mean, lift, escape(verdict_words(one, activity, report)))
     name = escape(shorten_name(one.label))
     return f"<tr><td>{dot} {name}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 

@@ -19,7 +19,8 @@ _LITTLE_LEFT: Final = 0.95  # of the variance
 def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
     """Yield the notes on an activity in the order of their weight."""
     if activity.shares_since_ms and activity.compared < activity.visitors:
-        yield f"compares the {pluralize(activity.compared, 'visitor')} since the shares changed"
+        visitors = pluralize(activity.compared, "visitor")
+        yield f"experiences have the {visitors} since the shares changed: earlier ones are not comparable"
     yield from _incomparable(report, activity)
     if any(
         metric.lift and metric.lift.has_drifted

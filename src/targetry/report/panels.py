@@ -194,16 +194,22 @@ def _split(activity: ActivityReport) -> Panel | None:
         return None
     lines, levels = [], []
     whole = math.fsum(one.share for one in activity.experiences if one.share)
+    divided = [position for position, one in enumerate(activity.experiences) if one.share]
     for position, one in _shown(activity):
-        parts = [(float(look.day), look.visitors[position] / (sum(look.visitors) or 1)) for look in looks]
+        if position not in divided:
+            continue
+        totals = [sum(look.visitors[other] for other in divided) or 1 for look in looks]
+        parts = [
+            (float(look.day), look.visitors[position] / total)
+            for look, total in zip(looks, totals, strict=True)
+        ]
         kept = _thinned(parts)
         lines.append(
             PanelLine(
                 position, shorten_name(one.label), tuple(x for x, _ in kept), tuple(part for _, part in kept)
             )
         )
-        if one.share:
-            levels.append(PanelLevel(one.share / whole, position))
+        levels.append(PanelLevel((one.share or 0) / whole, position))
     broken = next((one.day for one in looks if one.p_value is not None and one.p_value < ALARM_BELOW), None)
     values = [*_later_values(lines), *(one.y * factor for one in levels for factor in (0.95, 1.05))]
     return _over_time(

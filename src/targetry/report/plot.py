@@ -217,8 +217,9 @@ def _draw_rates(axes: Any, activity: ActivityReport, report: Report) -> None:
 
 
 def _draw_rate(axes: Any, row: int, position: int, one: ExperienceReport, *, is_control: bool) -> None:
-    assert one.rate is not None
-    value, interval = 100 * one.rate.value, one.rate.interval
+    rate = one.figures.rate
+    assert rate is not None
+    value, interval = 100 * rate.value, rate.interval
     color = color_of(position)
     ends = [[max(0.0, value - 100 * interval.low)], [max(0.0, 100 * interval.high - value)]]
     axes.errorbar(
@@ -297,8 +298,10 @@ def _draw_forest(axes: Any, forest: Forest) -> None:
 
 
 def _shown(activity: ActivityReport) -> list[tuple[int, ExperienceReport]]:
-    return [(position, one) for position, one in enumerate(activity.experiences) if one.rate is not None]
+    return [
+        (position, one) for position, one in enumerate(activity.experiences) if one.figures.rate is not None
+    ]
 
 
 def _label(one: ExperienceReport) -> str:
-    return f"{shorten_name(one.label)}\n{one.conversions:,} of {one.visitors:,}"
+    return f"{shorten_name(one.label)}\n{one.figures.conversions:,} of {one.figures.visitors:,}"

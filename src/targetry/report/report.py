@@ -48,6 +48,19 @@ class Rate(msgspec.Struct, frozen=True):
     interval: Interval
 
 
+class ComparedFigures(msgspec.Struct, frozen=True):
+    """Figures of an experience's visitors since the shares of the activity changed.
+
+    `revenue` is that before the cap. `rate` is None without visitors.
+    """
+
+    visitors: int
+    conversions: int
+    orders: int
+    revenue: float
+    rate: Rate | None
+
+
 class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     """Figures of an experience, as `ledger.sums` defines them.
 
@@ -61,7 +74,8 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     figures of each day, and is None for a verdict that is not final. `amounts` is the distribution
     of the buyers' revenue before the cap, None unless it was requested. `bayes` compares the
     conversion since the shares changed with the control's; None unless it was requested, for the
-    control, and for a split that is broken.
+    control, and for a split that is broken. `since_change` has the figures of the compared visitors
+    if there are earlier ones; None if all visitors are compared.
     """
 
     id: str
@@ -81,6 +95,12 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     verdict_day: int | None = None
     amounts: tuple[AmountBin, ...] | None = None
     bayes: BayesReport | None = None
+    since_change: ComparedFigures | None = None
+
+    @property
+    def figures(self) -> ComparedFigures | ExperienceReport:
+        """Figures of the visitors who are compared, to show next to lifts."""
+        return self if self.since_change is None else self.since_change
 
     @property
     def label(self) -> str:
@@ -406,6 +426,7 @@ def _experiences(
     others: Collection[int],
 ) -> Iterator[ExperienceReport]:
     days = verdict_days(compared.metrics, options, others)
+    has_earlier = any(one.visitors > own.visitors for (_, one), own in zip(rows, latest, strict=True))
     for place, (row, own, metrics, guardrails, day) in enumerate(
         zip(rows, latest, compared.metrics, compared.guardrails, days, strict=True)
     ):
@@ -416,7 +437,22 @@ def _experiences(
             one,
             verdict_day=day if one.verdict is not None else None,
             bayes=_bayes(own, latest[0], metrics) if options.bayes and is_other else None,
+            since_change=_since_change(own, options) if has_earlier else None,
         )
+
+
+def _since_change(own: Cohort, options: ReportOptions) -> ComparedFigures:
+    return ComparedFigures(
+        own.visitors,
+        own.conversions,
+        round(own.orders),
+        own.revenue + own.cut,
+        _rate(Sample(own.conversions, own.visitors) if own.visitors else None, options),
+    )
+
+
+def _rate(sample: Sample | None, options: ReportOptions) -> Rate | None:
+    return None if sample is None else Rate(sample.rate, rate_interval(sample, options.confidence))
 
 
 def _experience(
@@ -428,7 +464,6 @@ def _experience(
     options: ReportOptions,
 ) -> ExperienceReport:
     experience, count = row
-    sample = _sample(count)
     is_compared = bool(control and control[1].visitors and count.visitors)
     primary = metrics.get(options.metric)
     return ExperienceReport(
@@ -441,7 +476,7 @@ def _experience(
         orders=count.orders,
         revenue=count.revenue,
         unusable_totals=count.unusable_totals,
-        rate=Rate(sample.rate, rate_interval(sample, options.confidence)) if sample else None,
+        rate=_rate(_sample(count), options),
         lift=found if is_compared else None,
         metrics=metrics,
         guardrails=tuple(guardrails),
@@ -481,11 +516,8 @@ def _sample(count: ExperienceSums) -> Sample | None:
 def _split(
     rows: list[_Row], totals: Sequence[tuple[int, Sequence[Cohort]]], options: ReportOptions
 ) -> tuple[SampleRatio | None, tuple[SplitLook, ...]]:
-    """Check the split, also after each day; not if an experience without a share has visitors."""
-    compared = [position for position, (one, count) in enumerate(rows) if one.share or count.entered]
-    shares = {position: share for position in compared if (share := rows[position][0].share)}
-    if len(shares) < len(compared):
-        return None, ()
+    """Check the split between the experiences that have a share, also after each day."""
+    shares = {position: one.share for position, (one, _) in enumerate(rows) if one.share}
     made = sample_ratio([rows[position][1].entered for position in shares], list(shares.values()))
     if made is None:
         return None, ()

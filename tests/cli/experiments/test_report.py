@@ -330,6 +330,17 @@ def test_split_check_starts_at_the_last_change_of_shares(tmp_path: Path) -> None
     assert ", since Thu 1970-01-01 00:00 UTC" in text_output("-d", tmp_path)
 
 
+def test_table_has_the_visitors_since_the_shares_changed(tmp_path: Path) -> None:
+    early = [event(f"early{n}", visitor=f"early{n}", at=500) for n in range(100)]
+    kept(tmp_path, [*early, *SPLIT], msgspec.structs.replace(ACTIVITY, shares_since_ms=900))
+    text = text_output("-d", tmp_path, width=120)
+    assert "2,100 visitors · " in text
+    assert " of 1,000 " in text
+    note = "experiences have the 2,000 visitors since the shares changed: earlier ones are not comparable"
+    assert f"\n{note}\n" in text
+    assert "| A | 1,000 | " in text_output("-d", tmp_path, "-o", "markdown")
+
+
 def test_switched_and_outside_visitors_are_reported(tmp_path: Path) -> None:
     switched = [event("a"), event("b", at=2000, experience_id="1")]
     text = text_output("-d", kept(tmp_path, [*switched, event("c", "click", "bob")], ACTIVITY))

@@ -102,7 +102,7 @@ def _row(report: Report, activity: ActivityReport, one: ExperienceReport) -> str
     verdict = verdict_words(one, activity, report)
     if report.cuped is not None:
         p_value += f" | {variance_text(report, one)}"
-    return f"| {escape_markdown(one.label)} | {one.visitors:,} | {mean} | {lift} | {p_value} | {verdict} |"
+    return f"| {escape_markdown(one.label)} | {one.figures.visitors:,} | {mean} | {lift} | {p_value} | {verdict} |"
 
 
 def escape_markdown(text: str) -> str:

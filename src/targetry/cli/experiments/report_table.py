@@ -31,7 +31,7 @@ from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
 from targetry.report.notes import activity_notes
-from targetry.report.report import ActivityReport, ExperienceReport, Report
+from targetry.report.report import ActivityReport, ExperienceReport, Rate, Report
 from targetry.report.verdicts import verdict_words
 
 
@@ -90,30 +90,30 @@ def _table(report: Report, activity: ActivityReport) -> Table:
     table.add_column("Experience", min_width=10, max_width=30, overflow="fold")
     headings = ["Converted", "Rate"] if is_conversion else ["Visitors", METRICS[report.metric].label]
     for heading in (*headings, *(("Lift", "p-value") if is_compared else ())):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     is_adjusted = is_compared and report.cuped is not None
     if is_adjusted:
         table.add_column("Var.", justify="right")
     if activity.orders:
-        table.add_column("Orders", justify="right")
+        table.add_column("Orders", justify="right", overflow="fold")
     for one in activity.experiences:
-        cells = [Text(truncate_text(one.label))]
+        cells, shown = [Text(truncate_text(one.label))], one.figures
         if is_conversion:
-            cells += [_two_lines(f"{one.conversions:,}", f"of {one.visitors:,}"), _rate(one)]
+            cells += [_two_lines(f"{shown.conversions:,}", f"of {shown.visitors:,}"), _rate(shown.rate)]
         else:
-            cells += [Text(f"{one.visitors:,}"), _mean(report.metric, one.metrics.get(report.metric))]
+            cells += [Text(f"{shown.visitors:,}"), _mean(report.metric, one.metrics.get(report.metric))]
         cells += _lift_cells(report, one, is_control=one is activity.experiences[0]) if is_compared else []
         cells += [Text(variance_text(report, one))] if is_adjusted else []
-        cells += [_two_lines(f"{one.orders:,}", f"{one.revenue:,.2f}")] if activity.orders else []
+        cells += [_two_lines(f"{shown.orders:,}", f"{shown.revenue:,.2f}")] if activity.orders else []
         table.add_row(*cells)
     return table
 
 
-def _rate(one: ExperienceReport) -> Text:
-    if one.rate is None:
+def _rate(rate: Rate | None) -> Text:
+    if rate is None:
         return Text("–")
     form = partial(format_mean, "conversion")
-    return _with_interval(f"{form(one.rate.value)} %", one.rate.interval, form)
+    return _with_interval(f"{form(rate.value)} %", rate.interval, form)
 
 
 def _mean(name: str, metric: MetricReport | None) -> Text:

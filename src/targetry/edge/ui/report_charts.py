@@ -45,7 +45,7 @@ class RateBars(msgspec.Struct, frozen=True):
 
 def rate_bars(activity: ActivityReport) -> RateBars:
     """Return the bars of an activity's experiences."""
-    rates = [one.rate for one in activity.experiences]
+    rates = [one.figures.rate for one in activity.experiences]
     end = _round_end(max((rate.interval.high for rate in rates if rate is not None), default=0.0))
     bars = [None if rate is None else _bar(rate, end) for rate in rates]
     is_compared = any(one.verdict is not None for one in activity.experiences)
