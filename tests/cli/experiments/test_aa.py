@@ -127,7 +127,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_outcomes_of_a_ledger_are_split_again(ledger: Path) -> None:
     """Compare experiences that differ in the ledger, but not after another split."""
-    made = json.loads(run("aa --activities 10 --activity 1 -o json --data", ledger).stdout)
+    made = json.loads(run(f"aa --activities 10 --activity {ACTIVITY.name} -o json --data", ledger).stdout)
     assert (made["visitors"], made["isSound"]) == (200, True)
     orders = [one for one in made["tests"] if one["alarms"]["name"] == "orders"]
     assert {one["alarms"]["wrong"] for one in orders} == {0}
@@ -136,7 +136,7 @@ def test_outcomes_of_a_ledger_are_split_again(ledger: Path) -> None:
 LEDGER_MISTAKES = {
     "--visitors 200 --activity 1": "a ledger has the visitors and the rate; leave --visitors and --rate out",
     "--rate 5% --activity 1": "a ledger has the visitors and the rate",
-    "": "a ledger needs --activity, the id of an activity of the ledger",
+    "": "a ledger needs --activity, the id or name of an activity of the ledger",
     "--activity 7": "activity '7' has no visitors in the ledger",
 }
 

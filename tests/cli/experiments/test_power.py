@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from click.testing import Result
 
 from support import cli
+from support.cli import write_artifact
+from support.device import mboxes_of, rule, window
 from support.ledger import ACTIVITY, event, first_format, outcome
 from support.slow import slow
+from targetry.ledger.event import ExperienceDescription, LedgerEvent
 from targetry.ledger.ledger import Ledger
 
 pytest.importorskip("scipy")
@@ -56,22 +62,23 @@ def test_plan_is_json_on_request() -> None:
     assert (made["visitors"], made["lift"], made["afterWeeks"]) == (103_071, 0.1, {})
 
 
+def order(number: int, total: float) -> LedgerEvent:
+    return event(
+        f"o{number}",
+        "order",
+        f"1-0-{number}",
+        3000,
+        activity_id="",
+        experience_id="",
+        order_id=f"o{number}",
+        order_total=total,
+    )
+
+
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ledger")
-    orders = [
-        event(
-            f"o{n}",
-            "order",
-            f"1-0-{n}",
-            3000,
-            activity_id="",
-            experience_id="",
-            order_id=f"o{n}",
-            order_total=20.0,
-        )
-        for n in range(100)
-    ]
+    orders = [order(n, 20.0) for n in range(100)]
     with Ledger.open(folder, sync="NORMAL") as opened:
         opened.describe([ACTIVITY])
         opened.record([*outcome("0", 1000, 100), *outcome("1", 1000, 130), *orders])
@@ -86,6 +93,61 @@ def test_ledger_has_the_baseline_and_the_daily_visitors(ledger: Path) -> None:
     # 2 per visitor, variance 20² · 0.1 · 0.9 of the mean, one more for the sample's
     expected = run("--mean 2 --deviation 6.003003 --lift 20% -o json").stdout
     assert json.loads(revenue)["visitors"] == pytest.approx(json.loads(expected)["visitors"], abs=2)
+
+
+def test_cap_limits_the_revenue_of_a_ledger(ledger: Path, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as opened:
+        opened.describe([ACTIVITY])
+        opened.record([*outcome("0", 1000, 100), *outcome("1", 1000, 130)])
+        opened.record([order(n, 20.0 if n else 5000.0) for n in range(100)])
+    options = "--activity 1 --metric revenue --lift 20% -d"
+    assert run(f"--cap 20 {options}", str(tmp_path)).stdout == run(options, str(ledger)).stdout
+    assert "'--cap': must be a number above 0" in run(f"--cap 0 {options}", str(tmp_path)).stderr
+
+
+def test_activity_of_a_ledger_has_the_shares(tmp_path: Path) -> None:
+    thirds = tuple(ExperienceDescription(key, key, share) for key, share in (("0", 60.0), ("1", 40.0)))
+    with Ledger.open(tmp_path, sync="NORMAL") as opened:
+        opened.describe([msgspec.structs.replace(ACTIVITY, experiences=thirds)])
+        opened.record([*outcome("0", 600, 60), *outcome("1", 400, 50)])
+    made = run("--activity 1 --lift 20% -d", str(tmp_path)).stdout
+    assert "with the shares of Hero: 60 / 40 %\n" in made
+    assert made.startswith(run("--baseline 10% --lift 20% --shares 60,40").stdout.splitlines()[0])
+    assert "shares of" not in run("--activity 1 --lift 20% --shares 50,50 -d", str(tmp_path)).stdout
+
+
+def split(activity: int, *shares: float) -> list[dict[str, Any]]:
+    """Return the rules of an A/B activity."""
+    windows = pairwise(accumulate(shares, initial=0.0))
+    return [rule(activity, window(*ends), experience=number) for number, ends in enumerate(windows)]
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> str:
+    return str(write_artifact(tmp_path, mboxes_of(*split(7, 50, 30, 20), *split(8, 50, 50))))
+
+
+def test_activity_of_an_artifact_has_the_shares(rules: str) -> None:
+    plain = run("--baseline 5% --lift 10% --shares 50,30,20").stdout.splitlines()
+    for key in ("7", "Activity 7"):
+        made = run("--baseline 5% --lift 10%", "--activity", key, rules).stdout.splitlines()
+        assert made[1] == "with the shares of Activity 7: 50 / 30 / 20 %"
+        assert made[:1] + made[2:] == plain
+
+
+ARTIFACT_MISTAKES = {
+    "": "the artifact has several activities; choose one by --activity: '7', '8'",
+    "--activity 9": "the artifact has no A/B activity with the id or name '9'; the ids are: '7', '8'",
+    "--activity 7 --shares 50,50": "an artifact has the shares; leave it or --shares out",
+    "--activity 7 --environment production": "--environment is for a folder of activities",
+}
+
+
+def test_mistakes_with_an_artifact_are_named(rules: str) -> None:
+    for options, message in ARTIFACT_MISTAKES.items():
+        result = run(f"--baseline 5% --lift 10% {options}", rules)
+        assert result.exit_code == 2, options
+        assert message in " ".join(result.stderr.replace("│", " ").split()), options
 
 
 def test_ledger_of_the_first_format_is_upgraded_and_read(tmp_path: Path) -> None:
@@ -110,6 +172,8 @@ MISTAKES = {
     "--baseline much --lift 10%": "must be a percentage like 2%, not 'much'",
     "--mean 4 --lift 5%": "--mean needs --deviation",
     "--baseline 5% --lift 10% --shares half": "'--shares': must be numbers like 50,50, not 'half'",
+    "--baseline 5% --lift 10% --cap 5": "--cap needs a ledger",
+    "--baseline 5% --lift 10% --environment test": "are for an artifact or a folder",
     "--baseline 90% --visitors 20 --plot a.png": "there is nothing to plot",
     "--baseline 5% --lift 10% --plot a.pdf": "must end in .png or .svg",
 }
@@ -121,7 +185,7 @@ def test_mistakes_are_named(ledger: Path, tmp_path: Path) -> None:
         assert result.exit_code != 0, arguments
         assert message in result.stderr, arguments
     for arguments, message in {
-        "--lift 10% -d": "a ledger needs --activity",
+        "--lift 10% -d": "a ledger needs --activity, the id or name of an activity",
         "--lift 10% --activity 7 -d": "activity '7' has no visitors in the ledger",
         "--lift 10% --activity 1 --metric clicks -d": "'--metric': must be one of",
     }.items():

@@ -13,20 +13,20 @@ from rich.table import Table
 from rich.text import Text
 
 from targetry._runtime.lazy_import import importing_extra
+from targetry.cli.experiments.artifact_splits import ActivitySplit, read_rules, splits_of
 from targetry.cli.experiments.power import parse_shares
 from targetry.cli.experiments.report import (
     LedgerActivity,
     LedgerLocation,
     LedgerOfActivity,
+    described_activity,
     open_with_progress,
     parse_percent,
 )
-from targetry.cli.inputs.artifact_source import is_url, read_text
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.cli.rendering.progress import progress_bar
-from targetry.device.activities import ArtifactActivity, activities_of, covered_share
 from targetry.device.logic.allocation import bucket
-from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.device.ruleset import RuleSet
 from targetry.humanize.figures import format_p_value
 from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.plan import check_shares
@@ -126,8 +126,10 @@ def aa(
     random = Random(seed)
     drawn = np.random.default_rng(seed)
     chance = _chance(rate or _RATE)
-    rules = None if artifact is None else _rules(artifact, organization_id, environment)
-    code, tests = _tests(rules, client, parse_shares(shares), activities, random)
+    rules = None if artifact is None else read_rules(artifact, organization_id, environment)
+    own = [] if rules is None or artifact is None else splits_of(rules, artifact)
+    tests = _tests(own, parse_shares(shares), activities, random)
+    code = client or (None if rules is None else _client_code(rules)) or _CLIENT
     recorded: Outcomes | None = None
     if (location := ledger or data) is not None:
         if visitors is not None or rate is not None:
@@ -161,9 +163,10 @@ def _chance(rate: str) -> float:
 def _recorded(location: Path | str, activity: str | None) -> list[VisitorSums]:
     """Return the visitors of an activity of a ledger."""
     if activity is None:
-        raise typer.BadParameter("a ledger needs --activity, the id of an activity of the ledger")
+        raise typer.BadParameter("a ledger needs --activity, the id or name of an activity of the ledger")
     with open_with_progress(location) as reader:
-        found = [one for one in reader.visitors(0) if one.activity_id == activity] if reader.has_sums else []
+        key = described_activity(reader, activity).id
+        found = [one for one in reader.visitors(0) if one.activity_id == key] if reader.has_sums else []
     if not found:
         raise typer.BadParameter(f"activity {activity!r} has no visitors in the ledger {location}")
     return found
@@ -172,55 +175,16 @@ def _recorded(location: Path | str, activity: str | None) -> list[VisitorSums]:
 _Test = tuple[str, Sequence[float]]
 
 
-def _rules(source: str, organization_id: str | None, environment: str | None) -> RuleSet:
-    """Return the rules of an artifact, or those of a folder of activities."""
-    if not is_url(source) and Path(source).is_dir():
-        # Other sources need no YAML.
-        from targetry.activities.compile.compiler import artifact_bytes
-        from targetry.cli.inputs.activity_folder import compiled_artifact
-
-        rules = compile_artifact(artifact_bytes(compiled_artifact(Path(source), environment)))
-    elif environment is not None:
-        raise typer.BadParameter("--environment is for a folder of activities")
-    else:
-        rules = compile_artifact(read_text(source, organization_id))
-    if not any(_splits(rules)):
-        raise typer.BadParameter(f"{source} has no A/B activity with two experiences")
-    return rules
+def _client_code(rules: RuleSet) -> str | None:
+    return named if isinstance(named := rules.meta.get("clientCode"), str) else None
 
 
-def _tests(
-    rules: RuleSet | None,
-    client: str | None,
-    shares: Sequence[float],
-    count: int,
-    random: Random,
-) -> tuple[str, list[_Test]]:
-    """Return the client code, and the id and the shares of each test."""
-    code, own = client or _CLIENT, []
-    if rules is not None:
-        own = list(_splits(rules))
-        if client is None and isinstance(named := rules.meta.get("clientCode"), str):
-            code = named
+def _tests(own: Sequence[ActivitySplit], shares: Sequence[float], count: int, random: Random) -> list[_Test]:
+    """Return the id and the shares of each test."""
     check_shares(shares)
-    shown = [one for _, one in own] or [shares]
+    shown = [one.shares for one in own] or [shares]
     made = [(str(random.randrange(10**5, 10**7)), shown[place % len(shown)]) for place in range(count)]
-    return code, [*own, *made][:count]
-
-
-def _splits(rules: RuleSet) -> Iterator[_Test]:
-    for activity in activities_of(rules):
-        shares = [one for one in _shares(activity) if one > 0]
-        if activity.type == "ab" and activity.key and len(shares) > 1:
-            yield activity.key, shares
-
-
-def _shares(activity: ArtifactActivity) -> list[float]:
-    windows: dict[str, set[tuple[float, float]]] = {}
-    for placed in activity.rules:
-        experience = str(placed.rule.meta.get("experience.id"))
-        windows.setdefault(experience, set()).add(placed.rule.percent_window)
-    return [covered_share(one) for one in windows.values()]
+    return [*((one.id, one.shares) for one in own), *made][:count]
 
 
 def _visitor_ids(text: str, random: Random) -> list[str]:

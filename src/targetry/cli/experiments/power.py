@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.text import Text
 
+from targetry.cli.experiments.artifact_splits import ActivitySplit, choose_split, read_rules, splits_of
 from targetry.cli.experiments.report import (
     LedgerActivity,
     LedgerLocation,
     LedgerOfActivity,
+    described_activity,
     open_with_progress,
     parse_percent,
     plot_path,
 )
 from targetry.cli.rendering.output import TableOrJson, console, print_json, wrong_option
-from targetry.errors import OptionError
+from targetry.humanize.text import truncate_text
 from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.plan import Plan, PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.looks import cumulate
-from targetry.report.options import METRIC_NAMES
+from targetry.report.options import METRIC_NAMES, ReportOptions
 from targetry.report.plot import write_plan_plot
 
 
 def power(
+    artifact: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ARTIFACT|DIR",
+            help="A rules.json or rules.bin, its URL, '-' for stdin, or a folder of activities: the shares of its activity.",
+            show_default=False,
+        ),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option("--baseline", metavar="PERCENT", help="The conversion rate today.", show_default=False),
@@ -66,13 +76,43 @@ def power(
         str,
         typer.Option("--metric", metavar="NAME", help=f"Metric of the ledger: {', '.join(METRIC_NAMES)}."),
     ] = "conversion",
+    cap: Annotated[
+        float | None,
+        typer.Option(
+            "--cap",
+            metavar="AMOUNT",
+            help="Amount up to which a visitor's revenue in the ledger counts.",
+            show_default=False,
+        ),
+    ] = None,
     chance: Annotated[
         str, typer.Option("--power", metavar="PERCENT", help="Chance of finding the lift.")
     ] = "80%",
     alpha: Annotated[str, typer.Option("--alpha", metavar="PERCENT", help="Chance of a false alarm.")] = "5%",
     shares: Annotated[
-        str, typer.Option("--shares", metavar="A,B,…", help="Shares of the experiences, the control's first.")
-    ] = "50,50",
+        str | None,
+        typer.Option(
+            "--shares",
+            metavar="A,B,…",
+            help="Shares of the experiences, the control's first. Default: the activity's, or 50,50.",
+            show_default=False,
+        ),
+    ] = None,
+    organization_id: Annotated[
+        str | None,
+        typer.Option(
+            "--organization-id", metavar="ID", help="The …@AdobeOrg of a rules.bin.", show_default=False
+        ),
+    ] = None,
+    environment: Annotated[
+        str | None,
+        typer.Option(
+            "--environment",
+            metavar="NAME",
+            help="The environment of a folder. Default: the only one, or production.",
+            show_default=False,
+        ),
+    ] = None,
     metrics: Annotated[
         int, typer.Option("--metrics", metavar="N", help="Number of metrics that decide.")
     ] = 1,
@@ -102,18 +142,26 @@ def power(
     [bold]Examples[/]
       targetry power --baseline 5% --lift 10% --daily 12000
       targetry power --baseline 5% --visitors 80000
+      targetry power rules.json --activity 482910 --baseline 5% --lift 10%
       targetry power --data ledger --activity 482910 --metric revenue --lift 5%
     """
-    found, seen = _baseline(baseline, mean, deviation, ledger or data, activity, metric)
+    known = _baseline(baseline, mean, deviation, _Source(ledger or data, activity, metric, cap))
+    if shares is not None and artifact is not None:
+        raise typer.BadParameter("an artifact has the shares; leave it or --shares out")
+    if artifact is not None:
+        splits = splits_of(read_rules(artifact, organization_id, environment), artifact)
+        known = known._replace(split=choose_split(splits, activity))
+    elif environment is not None or organization_id is not None:
+        raise typer.BadParameter("--environment and --organization-id are for an artifact or a folder")
     options = PlanOptions(
-        baseline=found,
+        baseline=known.baseline,
         lift=None if lift is None else parse_percent("--lift", lift),
         visitors=visitors,
         power=parse_percent("--power", chance, is_probability=True),
         alpha=parse_percent("--alpha", alpha, is_probability=True),
-        shares=parse_shares(shares),
+        shares=_shares(shares, known.split),
         metrics=metrics,
-        daily=daily if daily is not None else seen,
+        daily=daily if daily is not None else known.daily,
         fixed=fixed,
     )
     made = make_plan(options)
@@ -122,7 +170,30 @@ def power(
     if output is TableOrJson.JSON:
         print_json(made)
     else:
-        _print_plan(made, options)
+        _print_plan(made, options, None if shares is not None else known.split)
+
+
+class _Source(NamedTuple):
+    """Ledger with its activity and metric."""
+
+    ledger: Path | str | None
+    activity: str | None
+    metric: str
+    cap: float | None
+
+
+class _Known(NamedTuple):
+    """Baseline of a test, and the daily visitors and the split if a source has them."""
+
+    baseline: Baseline
+    daily: float | None = None
+    split: ActivitySplit | None = None
+
+
+def _shares(text: str | None, split: ActivitySplit | None) -> tuple[float, ...]:
+    if text is not None:
+        return parse_shares(text)
+    return (50.0, 50.0) if split is None else tuple(split.shares)
 
 
 def parse_shares(text: str) -> tuple[float, ...]:
@@ -133,59 +204,57 @@ def parse_shares(text: str) -> tuple[float, ...]:
         raise wrong_option("--shares", f"must be numbers like 50,50, not {text!r}") from None
 
 
-def _baseline(
-    baseline: str | None,
-    mean: float | None,
-    deviation: float | None,
-    data: Path | str | None,
-    activity: str | None,
-    metric: str,
-) -> tuple[Baseline, float | None]:
-    """Return the baseline, and the daily visitors if a ledger has them."""
-    given = [one is not None for one in (baseline, mean, data)]
+def _baseline(baseline: str | None, mean: float | None, deviation: float | None, source: _Source) -> _Known:
+    given = [one is not None for one in (baseline, mean, source.ledger)]
     if sum(given) != 1:
         raise typer.BadParameter("give exactly one of --baseline, --mean and a ledger")
-    if data is not None:
-        return _of_ledger(data, activity, metric)
+    if source.ledger is not None:
+        return _of_ledger(source.ledger, source)
+    if source.cap is not None:
+        raise typer.BadParameter("--cap needs a ledger, whose amounts it limits")
     if baseline is not None:
-        return Baseline(parse_percent("--baseline", baseline)), None
+        return _Known(Baseline(parse_percent("--baseline", baseline)))
     if mean is None or deviation is None:
         raise typer.BadParameter("--mean needs --deviation, the standard deviation of a visitor's value")
     if not (math.isfinite(mean) and mean > 0):
         raise wrong_option("--mean", f"must be a number above 0, not {mean!r}")
-    return Baseline(mean, deviation), None
+    return _Known(Baseline(mean, deviation))
 
 
-def _of_ledger(data: Path | str, activity: str | None, metric: str) -> tuple[Baseline, float]:
-    if metric not in METRICS:
-        raise OptionError("metric", f"must be one of {', '.join(METRICS)}, not {metric!r}")
-    if activity is None:
-        raise typer.BadParameter("a ledger needs --activity, the id of an activity of the ledger")
-    with open_with_progress(data) as reader:
-        sums = reader.sums().get(activity) if reader.has_sums else None
-        control = next((one for one in reader.activities() if one.id == activity), None)
+def _of_ledger(location: Path | str, source: _Source) -> _Known:
+    metric, cap = source.metric, ReportOptions(metric=source.metric, cap=source.cap).cap
+    if source.activity is None:
+        raise typer.BadParameter("a ledger needs --activity, the id or name of an activity of the ledger")
+    with open_with_progress(location) as reader:
+        described = described_activity(reader, source.activity)
+        sums = reader.sums(cap).get(described.id) if reader.has_sums else None
     if sums is None or not sums.experiences:
-        raise typer.BadParameter(f"activity {activity!r} has no visitors in the ledger {data}")
-    described = [one.id for one in control.experiences] if control else []
-    first = next((one for one in described if one in sums.experiences), min(sums.experiences))
+        raise typer.BadParameter(f"activity {source.activity!r} has no visitors in the ledger {location}")
+    ids = [one.id for one in described.experiences]
+    first = next((one for one in ids if one in sums.experiences), min(sums.experiences))
     totals = cumulate([sums.experiences[first].cohorts])
     if not totals:
         raise typer.BadParameter(
-            f"the control of activity {activity!r} has no visitors since its shares changed"
+            f"the control of activity {source.activity!r} has no visitors since its shares changed"
         )
     day, (last,) = totals[-1]
     estimate = METRICS[metric].estimate(last)
     if estimate is None or estimate.mean <= 0:
-        raise typer.BadParameter(f"{metric}: the control of activity {activity!r} has no value above 0 yet")
+        raise typer.BadParameter(
+            f"{metric}: the control of activity {source.activity!r} has no value above 0 yet"
+        )
     everyone = sum(one.visitors for one in sums.experiences.values())
     first_day = min(day for one in sums.experiences.values() for day in one.cohorts)
     daily = everyone / (day - first_day + 1)
+    shares = [one.share for one in described.experiences if one.share]
+    split = ActivitySplit(described.id, described.name, shares) if len(shares) > 1 else None
     if metric == "conversion":
-        return Baseline(estimate.mean), daily
-    return Baseline(estimate.mean, math.sqrt(estimate.variance * estimate.visitors)), daily
+        return _Known(Baseline(estimate.mean), daily, split)
+    deviation = math.sqrt(estimate.variance * estimate.visitors)
+    return _Known(Baseline(estimate.mean, deviation), daily, split)
 
 
-def _print_plan(plan: Plan, options: PlanOptions) -> None:
+def _print_plan(plan: Plan, options: PlanOptions, split: ActivitySplit | None) -> None:
     out = console()
     if plan.lift is None:
         out.print(f"{plan.visitors:,} visitors cannot show any lift")
@@ -197,6 +266,10 @@ def _print_plan(plan: Plan, options: PlanOptions) -> None:
             f" ({groups}) find a lift of {100 * plan.lift:+.3g} % with {100 * plan.power:g} % power",
         )
     )
+    if split is not None:
+        shares = " / ".join(f"{one:g}" for one in split.shares)
+        label = truncate_text(split.name if split.name is not None else f"activity {split.id}")
+        out.print(Text(f"with the shares of {label}: {shares} %", "dim"))
     if options.fixed:
         out.print(Text("for one look at the end: an earlier stop at a good number is wrong too often", "dim"))
     else:

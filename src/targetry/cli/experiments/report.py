@@ -15,6 +15,7 @@ from targetry.cli.experiments.report_table import print_report
 from targetry.cli.experiments.segment_table import print_segments, render_markdown_segments
 from targetry.cli.rendering.output import note_small_percentage, print_json, print_notes, wrong_option
 from targetry.cli.rendering.progress import progress_bar
+from targetry.ledger.event import ActivityDescription
 from targetry.ledger.ledger import DEFAULT_FOLDER
 from targetry.ledger.location import open_upgraded
 from targetry.ledger.store import LedgerReader
@@ -61,7 +62,7 @@ LedgerLocation = Annotated[
 
 LedgerActivity = Annotated[
     str | None,
-    typer.Option("--activity", metavar="ID", help="Activity of the ledger.", show_default=False),
+    typer.Option("--activity", metavar="ID", help="Id or name of the activity.", show_default=False),
 ]
 
 
@@ -282,6 +283,13 @@ def open_with_progress(location: str | Path, *, segments: bool = False) -> Ledge
     """Open a ledger like `open_upgraded`, with a progress bar. Raises `LedgerError`."""
     with progress_bar("Bringing the ledger up to date") as progress:
         return open_upgraded(location, segments=segments, progress=progress)
+
+
+def described_activity(reader: LedgerReader, key: str) -> ActivityDescription:
+    """Return the activity of a ledger with this id or name; without a description, only its id."""
+    activities = reader.activities()
+    found = [one for one in activities if one.id == key] or [one for one in activities if one.name == key]
+    return found[0] if found else ActivityDescription(key)
 
 
 def _plot_notes(report: Report, plot: Path | None) -> list[str]:
