@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import textwrap
@@ -106,6 +107,48 @@ def test_lock_is_released_when_its_process_ends(tmp_path: Path) -> None:
 def test_folder_without_files_has_no_lock(tmp_path: Path) -> None:
     with WriteLock(tmp_path / "missing", 0.0).hold(), WriteLock(tmp_path / "missing", 0.0).hold():
         pass
+
+
+def can_be_acquired(folder: Path) -> bool:
+    try:
+        with WriteLock(folder, 0.0).hold():
+            return True
+    except LedgerError:
+        return False
+
+
+def test_lock_with_an_open_file_is_free_between_uses(tmp_path: Path) -> None:
+    lock = WriteLock(tmp_path, 0.0, keeps_open=True)
+    for _ in range(2):
+        with lock.hold():
+            assert not can_be_acquired(tmp_path)
+        assert can_be_acquired(tmp_path)
+    lock.remove_file()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be removed there")
+def test_lock_with_an_open_file_notices_its_removal(tmp_path: Path) -> None:
+    lock = WriteLock(tmp_path, 0.0, keeps_open=True)
+    with lock.hold():
+        pass
+    WriteLock(tmp_path, 0.0).remove_file()
+    with lock.hold():
+        assert not can_be_acquired(tmp_path)
+    lock.remove_file()
+
+
+def test_lock_with_an_open_file_opens_it_again_after_an_error(tmp_path: Path) -> None:
+    """The error can say that the folder was moved, and another one has its name."""
+    lock = WriteLock(tmp_path / "data", 0.0, keeps_open=True)
+    (tmp_path / "data").mkdir()
+    with contextlib.suppress(LedgerError), lock.hold():
+        (tmp_path / "data").rename(tmp_path / "moved")
+        raise LedgerError("removed", "the folder was moved")
+    (tmp_path / "data").mkdir()
+    with lock.hold():
+        assert not can_be_acquired(tmp_path / "data")
+    lock.remove_file()
 
 
 def test_file_is_removed(tmp_path: Path) -> None:

@@ -23,11 +23,17 @@ if sys.platform == "win32":
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except PermissionError as error:
             raise BlockingIOError(*error.args) from error
+
+    def _unlock(file: int) -> None:
+        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
     def _lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 # Open lock files of this process, for the fork handler below.
@@ -48,12 +54,25 @@ class FileLock:
         self._file = open_private(path, os.O_RDWR | os.O_CREAT)
         _open_files.add(self._file)
         try:
-            _lock(self._file)
-            if os.fstat(self._file).st_nlink == 0:  # its holder has just removed it
-                raise FileNotFoundError(path)
+            self.lock()
         except OSError:
             self.release()
             raise
+
+    def lock(self) -> None:
+        """Acquire the lock again after `unlock`, without waiting.
+
+        Raises:
+            BlockingIOError: If it is held.
+            FileNotFoundError: If the file was removed.
+        """
+        _lock(self._file)
+        if os.fstat(self._file).st_nlink == 0:
+            raise FileNotFoundError(self.path)
+
+    def unlock(self) -> None:
+        """Release the lock, but keep the file open for `lock`."""
+        _unlock(self._file)
 
     def release(self) -> None:
         """Release the lock. Can be called twice."""

@@ -183,6 +183,8 @@ class LedgerFile:
                 self.check()
         connection, self._connection = self._connection, None
         if connection is not None:
+            assert self._guard is not None
+            self._guard.close()
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
@@ -197,6 +199,7 @@ class LedgerFile:
         """Close the connection, but first clear the path: SQLite would write its journal back."""
         assert self._guard is not None
         assert self._connection is not None
+        self._guard.close()
         if error.reason == REMOVED:
             self._guard.remove_companions()
         else:
@@ -311,6 +314,9 @@ def _connect(path: Path, sync: Sync, busy_timeout: float, progress: Progress) ->
         connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_JOURNAL_PAGES}")
         _make_tables(connection, progress)
+        # SQLite creates a file for the undo log of each insertion, and one for temporary tables.
+        # Not before an upgrade: VACUUM makes a copy of the ledger.
+        connection.execute("PRAGMA temp_store = MEMORY")
         _check_content(connection, path)
     except BaseException:
         connection.close()

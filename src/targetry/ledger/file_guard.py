@@ -39,6 +39,7 @@ class FileGuard:
         self._journal = Path(f"{path}{_JOURNAL}")
         companions = (self._journal, Path(f"{path}-shm"))
         self._companions = {companion: file_version(companion) for companion in companions}
+        self._open_journal = _open(self._journal)
 
     def check(self, *, has_written: bool = False) -> None:
         """Check that each file is the one that was opened, and that none was truncated.
@@ -61,11 +62,7 @@ class FileGuard:
         self._database = now
         for path in self._companions:
             self._check_companion(path)
-        if (
-            has_written
-            and self._companions[self._journal] is not None
-            and not _has_journal_header(self._journal)
-        ):
+        if has_written and self._companions[self._journal] is not None and not self._has_journal_header():
             raise _truncated(self._journal)
 
     def remove_companions(self) -> None:
@@ -75,6 +72,12 @@ class FileGuard:
             if now is not None and known is not None and now.is_same_file(known):
                 with contextlib.suppress(OSError):
                     path.unlink()
+
+    def close(self) -> None:
+        """Close the journal, before SQLite deletes it. Idempotent."""
+        file, self._open_journal = self._open_journal, None
+        if file is not None:
+            os.close(file)
 
     def _check_shrunk(self) -> None:
         """Check the content of a smaller file, as other processes can have freed pages."""
@@ -96,20 +99,32 @@ class FileGuard:
             raise _truncated(path)
         self._companions[path] = now
 
+    def _has_journal_header(self) -> bool:
+        """Return whether the journal is empty or starts with its header.
+
+        A journal that was truncated and is written again starts with a hole.
+        """
+        if self._open_journal is None:
+            return False
+        try:
+            return _read_start(self._open_journal, len(_JOURNAL_MAGIC[0])) in (b"", *_JOURNAL_MAGIC)
+        except OSError:
+            return False
+
+
+def _read_start(file: int, length: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(file, length, 0)
+    os.lseek(file, 0, os.SEEK_SET)  # on Windows
+    return os.read(file, length)
+
 
 def _truncated(path: Path) -> LedgerError:
     return LedgerError(CORRUPT, f"the ledger {path}: the file was truncated while in use")
 
 
-def _has_journal_header(path: Path) -> bool:
-    """Return whether a journal is empty or starts with its header.
-
-    A journal that was truncated and is written again starts with a hole.
-    """
-    with contextlib.suppress(OSError):
-        file = os.open(path, os.O_RDONLY)
-        try:
-            return os.read(file, len(_JOURNAL_MAGIC[0])) in (b"", *_JOURNAL_MAGIC)
-        finally:
-            os.close(file)
-    return False
+def _open(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError:
+        return None

@@ -55,7 +55,7 @@ class Ledger(EventStore):
         self.folder = folder
         self._described: Sequence[ActivityDescription] = ()
         file.on_reopen = self._describe_again
-        self._writer = GroupCommit(_Database(file, WriteLock(folder, busy_timeout)))
+        self._writer = GroupCommit(_Database(file, WriteLock(folder, busy_timeout, keeps_open=True)))
 
     @classmethod
     def open(
@@ -95,7 +95,7 @@ class Ledger(EventStore):
         return Reader.open(self.folder)
 
     def _insertion(self, rows: Sequence[Row]) -> Write[list[bool]]:
-        return partial(_insert, rows)
+        return _Insertion(rows)
 
     def _description(self, activities: Sequence[ActivityDescription], now_ms: int) -> Write[None]:
         self._described = activities
@@ -106,6 +106,18 @@ class Ledger(EventStore):
         with connection:  # rolls back after an error
             connection.execute("BEGIN IMMEDIATE")
             _describe(self._described, int(time.time() * 1000), connection)
+
+
+class _Insertion:
+    """Write of events, which the database joins with others."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+
+    def __call__(self, connection: sqlite3.Connection) -> list[bool]:
+        """Return for each row whether it is new."""
+        starts = range(0, len(self.rows), _MAX_ROWS)
+        return [new for at in starts for new in _insert_batch(connection, self.rows[at : at + _MAX_ROWS])]
 
 
 class _Database:
@@ -157,6 +169,19 @@ class _Database:
 def _commit(
     writes: Sequence[Callable[[sqlite3.Connection], Any]], connection: sqlite3.Connection
 ) -> list[Any]:
+    insertions = [write for write in writes if isinstance(write, _Insertion)]
+    if len(insertions) < len(writes):
+        return _commit_each(writes, connection)
+    insert = _Insertion([row for write in insertions for row in write.rows])
+    # One statement is a transaction of its own.
+    is_one = len(insert.rows) <= _MAX_ROWS
+    are_new = iter(insert(connection) if is_one else _commit_each([insert], connection)[0])
+    return [[next(are_new) for _ in write.rows] for write in insertions]
+
+
+def _commit_each(
+    writes: Sequence[Callable[[sqlite3.Connection], Any]], connection: sqlite3.Connection
+) -> list[Any]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         results = [write(connection) for write in writes]
@@ -167,12 +192,6 @@ def _commit(
                 connection.execute("ROLLBACK")
         raise
     return results
-
-
-def _insert(rows: Sequence[Row], connection: sqlite3.Connection) -> list[bool]:
-    """Return for each row whether it is new."""
-    starts = range(0, len(rows), _MAX_ROWS)
-    return [new for at in starts for new in _insert_batch(connection, rows[at : at + _MAX_ROWS])]
 
 
 def _insert_batch(connection: sqlite3.Connection, rows: Sequence[Row]) -> list[bool]:
