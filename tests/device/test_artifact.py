@@ -288,6 +288,7 @@ def test_extreme_numbers_in_unused_fields_are_ignored(value: Any) -> None:
 
 
 INFINITE = ["1e999", "-1e999", "1" + "0" * 400, "-" + "9" * 309, "9" * 5000, "1" + "0" * 309 + ".5", "1E+400"]
+DIGITS = 309  # of the shortest integer that is always too large for a double
 NUMBER_PLACES: dict[str, dict[str, Any]] = {
     "the meta": {**HELLO, "meta": {"x": "NUMBER", "y": ["NUMBER", 10**30]}},
     "an unknown field": {**HELLO, "x": "NUMBER"},
@@ -320,6 +321,11 @@ def test_number_too_large_for_a_double_does_not_affect_other_content(
     assert contents(decision) == ["hello"]
     assert json.loads(decision.response.to_json())
     assert json.loads(msgspec.json.encode(rules.document()))
+
+
+@each_case("spaces", range(40))
+def test_number_too_large_for_a_double_is_infinite_wherever_it_starts(spaces: int) -> None:
+    assert read_json(b"[" + b" " * spaces + b"9" * DIGITS + b", 1]") == [math.inf, 1]
 
 
 @each_case("number", INFINITE, ids=lambda number: number[:6])
