@@ -88,8 +88,12 @@ class Looped:
             raise
 
     def _run(self, call: Coroutine[Any, Any, T]) -> T:
-        """Run a call in the context of its caller, as a task of the caller has it."""
-        return self._runner.run(call, context=contextvars.copy_context())
+        """Run a call in the context of its caller, as a task of the caller has it.
+
+        `asyncio.Runner.run` replaces the handler of Ctrl-C in each call, which formats a response.
+        """
+        loop = self._runner.get_loop()
+        return loop.run_until_complete(loop.create_task(call, context=contextvars.copy_context()))
 
     def get_offers(self, **options: Any) -> TargetDeliveryResponse:
         return self._run(self.client.get_offers(options))
