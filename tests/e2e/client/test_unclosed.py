@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from e2e.client.conftest import reach
 from e2e.client.target import Target
+from support.late import LATE_S
 from targetry import AsyncTargetClient, DeliveryRequest, ExecuteRequest, MboxRequest, TargetClient
 
 pytestmark = pytest.mark.usefixtures("no_older_garbage")
@@ -32,6 +34,9 @@ def ask_with_await(options: dict[str, Any]) -> None:
         client = await AsyncTargetClient.create(options)
         await client.get_offers(request=HERO)
         await client.flush(10)
+        for thread in threading.enumerate():
+            if thread.name == "targetry-wait":  # has made the client, and holds it until the thread ends
+                thread.join(LATE_S)
 
     asyncio.run(use())
 
