@@ -30,10 +30,10 @@ MEMORY_PROVIDER = "OpenFeature, its in-memory provider"
 LIMITS: dict[str, tuple[int, str | None, float]] = {
     AB_OFFERS: (118_500, None, 1),
     "decide, A/B test": (12_000, AB_OFFERS, 1 / 8),
-    "decide, A/B test, reported": (18_000, AB_OFFERS, 1 / 5),
+    "decide, A/B test, reported": (16_400, AB_OFFERS, 1 / 5),
     "decide, parameter rule": (17_000, RULE_OFFERS, 1 / 6),
     "visitor and decide, A/B test": (32_500, AB_OFFERS, 1 / 3),
-    "flag, A/B test, impression window": (24_000, AB_OFFERS, 1 / 5),
+    "flag, A/B test, impression window": (20_400, AB_OFFERS, 1 / 5),
     "OpenFeature, Targetry's provider": (170_000, MEMORY_PROVIDER, 1.5),
     "Targetry's OpenFeature provider alone": (63_000, AB_OFFERS, 0.55),
     "the edge's deliver": (75_000, None, 1),

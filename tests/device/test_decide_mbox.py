@@ -18,6 +18,7 @@ from support.device import CLIENT, NOW_MS, mboxes_of, rule, window
 from targetry.device.decide import decide
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
 from targetry.device.logic.facts import bucketing_id
+from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.models import (
     Address,
@@ -28,6 +29,7 @@ from targetry.models import (
     ModelProperty,
     VisitorId,
 )
+from targetry.models.response import merged_content
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -64,6 +66,8 @@ def by_request(
 def alone(outcome: MboxOutcome | None) -> dict[str, Any] | None:
     if outcome is None:
         return None
+    assert outcome.content == merged_content(outcome.options, UNDEFINED)
+    assert outcome.has_impressions == bool(outcome.impressions)
     return {
         "options": outcome.options,
         "metrics": outcome.metrics,

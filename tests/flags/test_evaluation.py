@@ -12,7 +12,7 @@ from targetry.device.decide_mbox import decide_mbox, visitor_facts
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import compile_artifact
 from targetry.flags.errors import FlagError
-from targetry.flags.evaluation import FlagEvaluation, evaluate_on_device, evaluate_response
+from targetry.flags.evaluation import FlagEvaluation, evaluate_on_device, evaluate_response, not_decided
 from targetry.flags.key import parse_key
 from targetry.flags.value import FlagType
 from targetry.models import Context, MboxResponse, Option
@@ -34,6 +34,8 @@ def evaluated(
     parsed = parse_key(key)
     facts = visitor_facts(visitor, Context(), CLIENT, {"page": "home"})
     outcome = decide_mbox(rules, parsed.mbox, facts, None, NOW_MS)
+    if outcome is None:
+        raise not_decided(parsed.mbox)
     return evaluate_on_device(key, parsed, wanted, outcome, is_stale)
 
 

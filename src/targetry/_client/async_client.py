@@ -47,7 +47,7 @@ from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.stepwise import LARGE_BYTES
 from targetry.errors import MissingExtraError, NoThreadError, OptionError, TransportError
 from targetry.flags.flow import drive_async
-from targetry.flags.value import TYPE_NAMES
+from targetry.flags.value import name_of_class
 from targetry.http.async_transport import AsyncHttpTransport, ThreadedTransport, run_in_pool
 from targetry.http.protocol import AsyncTransport, HttpResponse
 from targetry.models import Context, DecisioningMethod, DeliveryRequest, Geo, QAMode
@@ -222,7 +222,7 @@ class AsyncTargetClient(BaseClient):
         context: Mapping[str, Any] | None = None,
     ) -> FlagDetails[D]:
         """Return the value of a flag with its details, as `TargetClient.flag_details`."""
-        wanted = TYPE_NAMES.get(type(default)) or wanted_type(default)
+        wanted = name_of_class(type(default)) or wanted_type(default)
         evaluation = self._flags.evaluate_now(key, wanted, visitor, context)
         if evaluation is None:
             evaluation = await drive_async(self._flags.evaluate(key, wanted, visitor, context), self._step)

@@ -108,9 +108,9 @@ class BaseClient:
             forks.ensure_after_fork()
         if self._runtime.needs_check:
             self._runtime.check()
-        decisions = self._decisions
         if self._hooks is None:
-            return decisions.decide(name, visitor, parameters, shown)
+            return self._decisions.decide(name, visitor, parameters, shown)
+        decisions = self._decisions
         named = name if isinstance(name, str) else None
         with self._hooks.begin("decide", self._method, named) as observed:
             decision = decisions.decide(name, visitor, parameters, shown)
@@ -186,7 +186,7 @@ class BaseClient:
         return FlagEvaluator(
             self._pipeline.visitor_decisions,
             settings,
-            check_open=self._runtime.check_open,
+            gate=self._runtime,
             log=RateLimitedLog(self._runtime.log),
             hooks=self._hooks,
         )

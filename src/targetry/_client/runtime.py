@@ -46,6 +46,7 @@ from targetry.notifications.notifier import Notifier, NotifierStats
 from targetry.notifications.request_builder import RequestBuilder
 
 _READY_DELAY_S: Final = 0.1  # as in the official package: `create` has returned by then
+_held_reports: Final = HELD.get  # faster than the method of an imported name
 
 
 if TYPE_CHECKING:
@@ -313,7 +314,7 @@ class ClientRuntime:
 
     def _report(self, report: Report) -> bool:
         """Hold or enqueue a report, and return whether it was accepted."""
-        held = HELD.get()
+        held = _held_reports()
         if held is None and self._only_sends:
             return self.notifier.submit(report)
         if held is not None and not isinstance(report, NotificationReport) and report.count:

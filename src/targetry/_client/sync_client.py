@@ -32,7 +32,7 @@ from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.errors import ApiException
 from targetry.flags.flow import drive
-from targetry.flags.value import TYPE_NAMES
+from targetry.flags.value import name_of_class
 from targetry.http.protocol import HttpResponse
 from targetry.models import Context, Geo, QAMode
 from targetry.visitor import CustomerIdsInput
@@ -336,7 +336,7 @@ class TargetClient(BaseClient):
         Raises:
             OptionError: An argument is of a type that no flag takes. Nothing else is raised.
         """
-        wanted = TYPE_NAMES.get(type(default)) or wanted_type(default)
+        wanted = name_of_class(type(default)) or wanted_type(default)
         evaluation = self._flags.evaluate_now(key, wanted, visitor, context)
         if evaluation is None:
             evaluation = drive(self._flags.evaluate(key, wanted, visitor, context), self._step)
@@ -351,7 +351,7 @@ class TargetClient(BaseClient):
         context: Mapping[str, Any] | None = None,
     ) -> FlagDetails[D]:
         """Return the value as `flag` does, with variant, reason, error code and metadata."""
-        wanted = TYPE_NAMES.get(type(default)) or wanted_type(default)
+        wanted = name_of_class(type(default)) or wanted_type(default)
         evaluation = self._flags.evaluate_now(key, wanted, visitor, context)
         if evaluation is None:
             evaluation = drive(self._flags.evaluate(key, wanted, visitor, context), self._step)

@@ -188,8 +188,8 @@ class ArtifactSource(Generic[Rules]):
         """Return the rules to decide with, and whether they are stale as in `ArtifactStats`."""
         if self._needs_worker:
             self._restart_worker()
-        refresh = self._refresh
-        return refresh.current, refresh.freshness.stale_at < self._clock()
+        refresh, clock = self._refresh, self._clock
+        return refresh.current, refresh.freshness.stale_at < clock()
 
     def wait_ready(self, timeout_s: float | None = None) -> bool:
         """Wait until there are rules, and return whether there are.

@@ -73,8 +73,10 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
     """The decision of one mbox; what is shown is computed at the first access.
 
     `rule` is the first rule that matched at `location`, None when none did. `templates` are those
-    of all that matched, more than one on the global mbox only. `moment_ms` is the time of the
-    decision in epoch milliseconds, with fractions that are dropped at the first use.
+    of all that matched, more than one on the global mbox only. `shared` is the content if it is
+    immutable, else `UNDEFINED`. `has_impressions`: there is something to report if the content is
+    shown. `moment_ms` is the time of the decision in epoch milliseconds, with fractions that are
+    dropped at the first use.
     """
 
     rules: RuleSet
@@ -85,6 +87,8 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
     location: Location
     rule: CompiledRule | None = None
     templates: tuple[Template, ...] = ()
+    shared: Any = UNDEFINED
+    has_impressions: bool = False
     _facts: Facts | None = None
 
     @property
@@ -100,13 +104,6 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
         """Name of the experience, else its id; None if no rule matched."""
         return self.templates[0].variant if self.templates else None
 
-    def has_impressions(self) -> bool:
-        """Return whether there is something to report if the content is shown."""
-        templates = self.templates
-        if templates and templates[0].event_tokens:
-            return True
-        return any(template.event_tokens for template in templates[1:])
-
     @Lazy
     def content(self) -> Any:
         """Return the content of the options, merged; `UNDEFINED` if there are none."""
@@ -114,10 +111,11 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
 
     def render_content(self) -> Any:
         """Return the content as `content` does, new at each call."""
+        if self.shared is not UNDEFINED:
+            return self.shared
         templates = self.templates
-        if len(templates) == 1 and (option := templates[0].only_option) is not None:
-            if option.render is None:
-                return option.shared
+        option = templates[0].only_option if len(templates) == 1 else None
+        if option is not None and option.render is not None:
             return option.render(None if option.is_constant else self.facts)
         return merged_content(self.options, UNDEFINED)
 
@@ -176,15 +174,43 @@ def decide_mbox(
     if name == rules.global_mbox:
         facts = _mbox_facts(name, visitor, parameters, now_ms)
         matches = list(all_matches(runs, facts))
-        rule, templates = (matches[0], tuple(map(rules.template, matches))) if matches else (None, ())
+        rule = matches[0] if matches else None
+        templates = tuple(map(rules.template, matches))
+        has_impressions = any(template.has_impressions for template in templates)
+        return MboxOutcome(
+            rules,
+            name,
+            visitor,
+            parameters,
+            now_ms,
+            location,
+            rule,
+            templates,
+            UNDEFINED,
+            has_impressions,
+            facts,
+        )
+    if location.has_conditions:
+        facts = _mbox_facts(name, visitor, parameters, now_ms)
+        rule = first_match(runs, facts)
     else:
-        if location.has_conditions:
-            facts = _mbox_facts(name, visitor, parameters, now_ms)
-            rule = first_match(runs, facts)
-        else:
-            rule = first_in_window(runs, visitor.request)
-        templates = () if rule is None else (rule.template or rules.template(rule),)
-    return MboxOutcome(rules, name, visitor, parameters, now_ms, location, rule, templates, facts)
+        rule = first_in_window(runs, visitor.request)
+    if rule is None:
+        return MboxOutcome(rules, name, visitor, parameters, now_ms, location, _facts=facts)
+    template = rule.template or rules.template(rule)
+    return MboxOutcome(
+        rules,
+        name,
+        visitor,
+        parameters,
+        now_ms,
+        location,
+        rule,
+        (template,),
+        template.shared,
+        template.has_impressions,
+        facts,
+    )
 
 
 def _mbox_facts(name: str, visitor: VisitorFacts, parameters: dict[str, Any] | None, now_ms: float) -> Facts:

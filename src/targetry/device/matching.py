@@ -36,7 +36,11 @@ def first_match(runs: tuple[Run, ...], facts: Facts) -> CompiledRule | None:
                 else facts.request.allocation(activity_id)
             )
         for rule in rules:
-            if rule.low <= allocation <= rule.high and (rule.test is None or _passes(rule, facts)):
+            if (
+                allocation <= rule.high
+                and rule.low <= allocation
+                and (rule.test is None or _passes(rule, facts))
+            ):
                 return rule
     return None
 
@@ -51,7 +55,7 @@ def first_in_window(runs: tuple[Run, ...], request: RequestFacts) -> CompiledRul
             allocations[activity_id] if activity_id in allocations else request.allocation(activity_id)
         )
         for rule in rules:
-            if rule.low <= allocation <= rule.high:
+            if allocation <= rule.high and rule.low <= allocation:
                 return rule
     return None
 
@@ -70,7 +74,8 @@ def all_matches(runs: tuple[Run, ...], facts: Facts) -> Iterator[CompiledRule]:
         allocation = facts.request.allocation(activity_id) if uses_allocation else _ANY
         for rule in rules:
             if (
-                rule.low <= allocation <= rule.high
+                allocation <= rule.high
+                and rule.low <= allocation
                 and rule.key not in matched
                 and (rule.test is None or _passes(rule, facts))
             ):

@@ -141,7 +141,8 @@ class Template:
 
     `execute` are the options for execute requests, without event tokens and without blank options;
     `prefetch` are those for prefetch requests, with the event tokens for notifications.
-    `only_option` is that of `execute` if there is exactly one.
+    `only_option` is that of `execute` if there is exactly one, `shared` its content if that is
+    immutable, else `UNDEFINED`. `has_impressions`: there are `event_tokens`, to report when shown.
     `is_constant`: name, options and metrics are equal for all visitors and locations.
     `needs_facts`: an option is not equal for all.
     `experience` has the ids of activity and experience, `variant` the name of the experience.
@@ -153,6 +154,7 @@ class Template:
         "event_tokens",
         "execute",
         "experience",
+        "has_impressions",
         "is_constant",
         "labels",
         "meta",
@@ -162,6 +164,7 @@ class Template:
         "only_option",
         "prefetch",
         "report_keys",
+        "shared",
         "tokens",
         "variant",
     )
@@ -180,9 +183,12 @@ class Template:
         self.experience = self.labels.get("activity.id"), self.labels.get("experience.id")
         self.execute = tuple(replace(option, event_token=None) for option in options if not option.is_blank)
         self.only_option = self.execute[0] if len(self.execute) == 1 else None
+        only = self.only_option
+        self.shared = UNDEFINED if only is None or only.render is not None else only.shared
         self.prefetch = tuple(_with_display_token(options, metrics))
         tokens = (option.event_token for option in options if option.event_token)
         self.event_tokens = tuple(dict.fromkeys(tokens))
+        self.has_impressions = bool(self.event_tokens)
         self.report_keys: tuple[ReportKey, ...] = tuple((self.name, token) for token in self.event_tokens)
         self.metrics = tuple(metrics)
         self.click_metrics = tuple(metric for metric in metrics if metric.type == MetricType.CLICK)

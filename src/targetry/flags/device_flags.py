@@ -12,7 +12,7 @@ from targetry.device.logic.facts import RuleFailure, bucketing_id
 from targetry.device.ruleset import RuleSet
 from targetry.flags.context import FlagSubject
 from targetry.flags.errors import FlagError
-from targetry.flags.evaluation import FlagEvaluation, evaluate_on_device, failed
+from targetry.flags.evaluation import FlagEvaluation, evaluate_on_device, failed, not_decided
 from targetry.flags.key import FlagKey
 
 
@@ -52,7 +52,10 @@ def evaluate_all(
         if not facts.request.visitor:
             facts.request.allocations.clear()  # each flag needs an id by itself or not
         outcome = decide_mbox(rules, name, facts, parameters, now_ms)
-        if outcome is not None and outcome.failures:
+        if outcome is None:
+            yield [failed(name, not_decided(name))]
+            continue
+        if outcome.failures:
             note_failures(outcome.failures)
         try:
             whole = evaluate_on_device(name, FlagKey(name), None, outcome, is_stale)

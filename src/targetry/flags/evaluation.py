@@ -41,10 +41,10 @@ class FlagEvaluation(msgspec.Struct, eq=False, gc=False):
     key: str
     value: Any = UNDEFINED
     reason: Reason = "DEFAULT"
-    error_code: ErrorCode | None = None
-    message: str | None = None
     source: MboxOutcome | Delivered | None = None
     stale: Reason | None = None
+    error_code: ErrorCode | None = None
+    message: str | None = None
 
     @property
     def variant(self) -> str | None:
@@ -90,6 +90,11 @@ def failed(key: str, error: FlagError) -> FlagEvaluation:
     return FlagEvaluation(key, reason="ERROR", error_code=error.code, message=str(error))
 
 
+def not_decided(mbox: str) -> FlagError:
+    """Return the error of a flag whose mbox the rules cannot decide."""
+    return FlagError("FLAG_NOT_FOUND", f"mbox {shown(mbox)} is not decided on device")
+
+
 def flag_set_id(facts: VisitorFacts) -> str:
     """Return the id of a visitor's flags: the property token, or the client code."""
     return facts.property_token or facts.request.client_code
@@ -99,7 +104,7 @@ def evaluate_on_device(
     key: str,
     parsed: FlagKey,
     wanted: FlagType | None,
-    outcome: MboxOutcome | None,
+    outcome: MboxOutcome,
     is_stale: bool,
 ) -> FlagEvaluation:
     """Evaluate a decision made on device.
@@ -108,14 +113,12 @@ def evaluate_on_device(
         key: The flag key as the caller gave it.
         parsed: The parsed key.
         wanted: The type that the caller requests; None for any.
-        outcome: The result of `decide_mbox`; None if the rules cannot decide the mbox.
+        outcome: The result of `decide_mbox`.
         is_stale: Whether the rules can be outdated.
 
     Raises:
         FlagError: `FLAG_NOT_FOUND`, `TARGETING_KEY_MISSING` or `TYPE_MISMATCH`.
     """
-    if outcome is None:
-        raise FlagError("FLAG_NOT_FOUND", f"mbox {shown(parsed.mbox)} is not decided on device")
     facts = outcome.visitor
     if not facts.request.visitor and facts.request.allocations:
         raise FlagError(
@@ -128,15 +131,17 @@ def evaluate_on_device(
         reason = REASONS[
             location.unrestricted_reasons[rule] if token is None else location.reason(rule, token)
         ]
-        value = outcome.render_content()
+        value = outcome.shared
+        if value is UNDEFINED:
+            value = outcome.render_content()
         if value is not UNDEFINED:  # else default content
             if parsed.path:
                 value = value_at(value, parsed)
             if wanted is not None and type(value) is not EXACT_TYPES[wanted]:
                 value = as_type(value, wanted)
     if is_stale:
-        return FlagEvaluation(key, value, "STALE", None, None, outcome, reason)
-    return FlagEvaluation(key, value, reason, None, None, outcome)
+        return FlagEvaluation(key, value, "STALE", outcome, reason)
+    return FlagEvaluation(key, value, reason, outcome)
 
 
 def evaluate_response(

@@ -44,7 +44,7 @@ def value_at(content: Any, key: FlagKey) -> Any:
 
 def type_of(default: object) -> FlagType | None:
     """Return the type of a default value; None for a value that no flag can have."""
-    if (name := TYPE_NAMES.get(type(default))) is not None:
+    if (name := name_of_class(type(default))) is not None:
         return name
     for kind, name in _TYPES:
         if isinstance(default, kind):
@@ -93,7 +93,10 @@ _TYPES: Final[tuple[tuple[type, FlagType], ...]] = (
     (dict, "dict"),
     (list, "list"),
 )
-TYPE_NAMES: Final = dict[type, FlagType](((bool, "boolean"), *_TYPES))
+_NAMES_BY_CLASS: Final = dict[type, FlagType](((bool, "boolean"), *_TYPES))
+name_of_class: Final = _NAMES_BY_CLASS.get
+"""Returns the type of values of exactly this class; None for another class."""
+
 _CONVERTERS: Final[dict[FlagType, Callable[[Any], Any]]] = {
     "boolean": lambda value: value if type(value) is bool else UNDEFINED,
     "integer": _integer,

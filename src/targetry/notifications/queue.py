@@ -196,14 +196,14 @@ class NotificationQueue:
         Takes microseconds and never raises. A delivery that was accepted can still be dropped and
         counted when it is enqueued, if other threads were faster.
         """
-        handed_over, is_closed = self._handed_over, self.closed
+        handed_over, clock, is_closed = self._handed_over, self._clock, self.closed
         if (
             is_closed
             or len(handed_over) >= self._room
             or (self._all_busy and source.cluster not in self._called)
         ):
             return self._submit_locked(source)
-        handed_over.append((source, self._clock()))
+        handed_over.append((source, clock()))
         if self._idle or (self._suspended and source.cluster is not None):
             self.wakeup.set()
         if self.closed:  # meanwhile, and perhaps no other thread looks again

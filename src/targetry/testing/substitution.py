@@ -32,9 +32,11 @@ from targetry.delivery.cookies import parse_target_cookie
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.decide import Impression
-from targetry.device.decide_mbox import MboxOutcome
 from targetry.device.ruleset import RuleSet
 from targetry.errors import TransportError
+from targetry.flags.evaluation import FlagEvaluation
+from targetry.flags.key import FlagKey
+from targetry.flags.value import FlagType
 from targetry.http.protocol import HttpRequest
 from targetry.http.sync_transport import HttpTransport
 from targetry.models import DecisioningMethod, DeliveryRequest, MboxRequest, MboxResponse, VisitorId
@@ -66,7 +68,7 @@ def substituted(state: DoubleState) -> Iterator[None]:
             (VisitorDecisions, "_engine", _Attribute("_engine", substitutes.engine)),
             (VisitorDecisions, "_hand_over", _Attribute("_hand_over", substitutes.report)),
             (VisitorDecisions, "decide", _method(substitutes.decide_mbox)),
-            (FlagEvaluator, "_decide", _method(substitutes.decide_flag)),
+            (FlagEvaluator, "_evaluate_on_device", _method(substitutes.evaluate_flag)),
             (DecisioningEngine, "__init__", _method(substitutes.make_engine)),
             (Notifier, "submit", _method(substitutes.submit)),
             (HttpTransport, "send", _method(substitutes.send)),
@@ -105,7 +107,7 @@ class _Substitutes:
         self._delivery_flow = OfferPipeline.delivery_flow
         self._decide = OfferPipeline.decide
         self._decide_mbox = VisitorDecisions.decide
-        self._decide_flag = FlagEvaluator._decide
+        self._evaluate_flag = FlagEvaluator._evaluate_on_device
         self._make_engine = DecisioningEngine.__init__
         self._submit = Notifier.submit
         self._send = HttpTransport.send
@@ -174,14 +176,21 @@ class _Substitutes:
         with _deciding_for(ids):
             return self._decide_mbox(decisions, name, visitor, parameters, shown)
 
-    def decide_flag(
-        self, evaluator: FlagEvaluator, rules: RuleSet, key: Any, visitor: Any, parameters: Any
-    ) -> MboxOutcome | None:
+    def evaluate_flag(
+        self,
+        evaluator: FlagEvaluator,
+        key: str,
+        parsed: FlagKey,
+        wanted: FlagType | None,
+        rules: RuleSet,
+        is_stale: bool,
+        visitor: Any,
+        parameters: Any,
+    ) -> FlagEvaluation | None:
         active = self._overrides.active(_ids(visitor.id), evaluator._decisions)
-        raise_failure(active, [key.mbox])
-        return self._decide_flag(
-            evaluator, self._overrides.laid_over(rules, active), key, visitor, parameters
-        )
+        raise_failure(active, [parsed.mbox])
+        rules = self._overrides.laid_over(rules, active)
+        return self._evaluate_flag(evaluator, key, parsed, wanted, rules, is_stale, visitor, parameters)
 
     def make_engine(self, engine: DecisioningEngine, options: ClientSettings, **parts: Any) -> None:
         is_remote = options.artifact_payload is None and not isinstance(options.artifact_location, Path)

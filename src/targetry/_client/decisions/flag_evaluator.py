@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Final, Generic, TypeVar, get_args
+from typing import Any, Final, Generic, Protocol, TypeVar, get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -23,11 +23,12 @@ from targetry._client.decisions.visitor_decisions import (
     checked_name,
     merge_parameters,
 )
+from targetry._runtime import forks
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.offers import Reason
-from targetry.device.decide_mbox import MboxOutcome, decide_mbox
+from targetry.device.decide_mbox import decide_mbox
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.errors import ApiException, ClosedError, ErrorCode, NotReadyError, OptionError
@@ -41,6 +42,7 @@ from targetry.flags.evaluation import (
     evaluate_response,
     failed,
     flag_set_id,
+    not_decided,
 )
 from targetry.flags.key import FlagKey
 from targetry.flags.settings import FlagSettings
@@ -106,21 +108,36 @@ class FlagStats(msgspec.Struct, frozen=True):
     impressions_repeated: int
 
 
+class CallGate(Protocol):
+    """Check before each call of a client; it raises `ClosedError`."""
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether `check` has something to do before a call."""
+        ...
+
+    def check(self) -> None:
+        """Raise `ClosedError` after `close`."""
+
+    def check_open(self) -> None:
+        """Do the same, and detect a fork."""
+
+
 class FlagEvaluator:
-    """Evaluator of flags for one client; `check_open` raises `ClosedError`."""
+    """Evaluator of flags for one client."""
 
     def __init__(
         self,
         decisions: VisitorDecisions,
         settings: FlagSettings,
         *,
-        check_open: Callable[[], None],
+        gate: CallGate,
         log: RateLimitedLog,
         hooks: HookRunner | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._decisions = decisions
-        self._check_open = check_open
+        self._gate = gate
         self.log = log
         self._hooks = hooks
         self._keys = settings.keys
@@ -153,9 +170,12 @@ class FlagEvaluator:
         elif visitor._owner is not self._decisions:
             self._decisions.check_visitor(visitor)
         try:
-            self._check_open()
-            parsed = self._parse(key)
-            parameters = None
+            if not forks.mark[0]:  # as in `check_open`, without the call
+                forks.ensure_after_fork()
+            if self._gate.needs_check:
+                self._gate.check()
+            parse, parameters = self._parse, None  # attributes that are functions: faster by a local name
+            parsed = parse(key)
             if visitor is None or context:
                 subject = self._subject(visitor, context or {})
                 visitor, parameters = subject.visitor, subject.parameters
@@ -163,18 +183,13 @@ class FlagEvaluator:
                 if rules is None or self._place(rules, parsed, subject) is not None:
                     return None
             else:
-                rules, is_stale = self._decisions._engine.in_use()  # type: ignore[union-attr]  # as in `decide`
+                in_use = self._decisions._engine.in_use  # type: ignore[union-attr]  # as in `decide`
+                rules, is_stale = in_use()
                 if rules is None:
                     return None
-            evaluation = self._evaluate_on_device(key, parsed, wanted, rules, is_stale, visitor, parameters)
+            return self._evaluate_on_device(key, parsed, wanted, rules, is_stale, visitor, parameters)
         except Exception as error:
-            evaluation = self._failed(key, error)
-        if evaluation is None:
-            return None
-        if evaluation.error_code is not None:
-            return self._count(evaluation)
-        self._reasons[evaluation.reason] += 1
-        return evaluation
+            return self._failed(key, error)
 
     def evaluate(
         self,
@@ -190,23 +205,20 @@ class FlagEvaluator:
         """
         self._check_arguments(key, visitor, context)
         if self._hooks is None:
-            evaluation = yield from self._catch_failures(
-                key, self._evaluate(key, wanted, visitor, context or {})
-            )
-            return self._count(evaluation)
+            return (yield from self._catch_failures(key, self._evaluate(key, wanted, visitor, context or {})))
         decisions = self._decisions
         with self._hooks.begin("flag", decisions.method, key) as observed:
             outcome = observed.outcome = FlagOutcome()
             flow = self._evaluate(key, wanted, visitor, context or {}, outcome)
             evaluation = yield from self._catch_failures(key, flow)
             outcome.add_flags([evaluation], decisions.property_token or decisions.client_code)
-        return self._count(evaluation)
+        return evaluation
 
     def evaluate_all(
         self, visitor: PreparedVisitor | None, context: Mapping[str, Any] | None
     ) -> Flow[list[FlagEvaluation]]:
         """Evaluate all flags that the rules decide, in the order of keys, without impressions."""
-        self._check_open()
+        self._gate.check_open()
         self._check_arguments("", visitor, context)
         if self._decisions.method is _SERVER_SIDE:
             raise OptionError("decisioning_method", "is server-side, so no flags are known here")
@@ -241,7 +253,10 @@ class FlagEvaluator:
             is_stale=is_stale,
             note_failures=self._decisions.note_failures,
         ):
-            self._count(flags[0])
+            whole = flags[0]
+            self._reasons[whole.reason] += 1
+            if whole.error_code is not None:
+                self._error_codes[whole.error_code] += 1
             evaluations += flags
         return evaluations
 
@@ -291,12 +306,12 @@ class FlagEvaluator:
 
     def _click_tokens(self, flag_key: str, subject: _Subject) -> tuple[NotificationMbox, list[str]] | None:
         """Return the mbox of a flag, and the click tokens of its visitor's current experience."""
-        rules, _ = self._decisions.rules_in_use()
-        if rules is None:
+        decisions = self._decisions
+        if decisions.rules_in_use()[0] is None:
             return None
         mbox = self._keys.parse(flag_key).mbox
-        outcome = self._decide(rules, FlagKey(mbox), subject.visitor, subject.parameters)
-        tokens = [] if outcome is None else [one.event_token for one in outcome.metrics if one.event_token]
+        decision = decisions.decide(mbox, subject.visitor, subject.parameters, shown=False)
+        tokens = [one.event_token for one in decision.metrics if one.event_token]
         return (NotificationMbox(mbox), tokens) if tokens else None
 
     def _check_arguments(self, key: object, visitor: object, context: object) -> None:
@@ -314,24 +329,21 @@ class FlagEvaluator:
             return self._failed(key, error)
 
     def _failed(self, key: str, error: Exception) -> FlagEvaluation:
-        """Return the result of a failure: the application gets its default, whatever failed."""
+        """Count a failure, and return its result: the application gets its default."""
         match error:
             case FlagError():
-                return failed(key, error)
+                fault = error
             case ClosedError() | NotReadyError() | OptionError():
-                message = str(error)
+                fault = FlagError(error_code(error), str(error))
             case ApiException():
                 message = f"the Delivery API failed: {error.reason or error.status}"
+                fault = FlagError(error_code(error), message)
             case _:
                 self.log.error("flag", "A flag could not be evaluated: %s", type(error).__name__)
-                return failed(key, FlagError("GENERAL", f"unexpected {type(error).__name__}"))
-        return failed(key, FlagError(error_code(error), message))
-
-    def _count(self, evaluation: FlagEvaluation) -> FlagEvaluation:
-        self._reasons[evaluation.reason] += 1
-        if evaluation.error_code is not None:
-            self._error_codes[evaluation.error_code] += 1
-        return evaluation
+                fault = FlagError("GENERAL", f"unexpected {type(error).__name__}")
+        self._reasons["ERROR"] += 1
+        self._error_codes[fault.code] += 1
+        return failed(key, fault)
 
     def _evaluate(
         self,
@@ -341,7 +353,7 @@ class FlagEvaluator:
         context: Mapping[str, Any],
         observed: FlagOutcome | None = None,
     ) -> Flow[FlagEvaluation]:
-        self._check_open()
+        self._gate.check_open()
         parsed = self._keys.parse(key)
         decisions = self._decisions
         subject = self._subject(visitor, context)
@@ -383,16 +395,6 @@ class FlagEvaluator:
             return None
         return geo if needs_lookup(geo, True) is not None else None
 
-    def _decide(
-        self, rules: RuleSet, parsed: FlagKey, visitor: PreparedVisitor, parameters: dict[str, Any] | None
-    ) -> MboxOutcome | None:
-        if visitor.qa_mode is not None:
-            rules = self._decisions.rules_for(rules, visitor, (parsed.mbox,))
-        outcome = decide_mbox(rules, parsed.mbox, visitor._facts, parameters, time.time() * 1000.0)
-        if outcome is not None and outcome.location.has_conditions and outcome.failures:
-            self._decisions.note_failures(outcome.failures)
-        return outcome
-
     def _evaluate_on_device(
         self,
         key: str,
@@ -404,21 +406,28 @@ class FlagEvaluator:
         parameters: dict[str, Any] | None,
     ) -> FlagEvaluation | None:
         """Evaluate a flag by the rules, and report it; None if the Delivery API is to decide."""
-        outcome = self._decide(rules, parsed, visitor, parameters)
-        if outcome is None and self._decisions.method is not _ON_DEVICE:
+        decisions, mbox, facts = self._decisions, parsed.mbox, visitor._facts
+        if visitor.qa_mode is not None:
+            rules = decisions.rules_for(rules, visitor, (mbox,))
+        outcome = decide_mbox(rules, mbox, facts, parameters, time.time() * 1000.0)
+        if outcome is None:
+            if decisions.method is _ON_DEVICE:
+                raise not_decided(mbox)
             return None
+        if outcome._facts is not None and outcome.failures:
+            decisions.note_failures(outcome.failures)
         evaluation = evaluate_on_device(key, parsed, wanted, outcome, is_stale)
-        assert outcome is not None
-        if visitor.qa_mode is None and outcome.has_impressions():
-            identity = visitor._facts.request.visitor
+        if outcome.has_impressions and visitor.qa_mode is None:
+            identity = facts.request.visitor
             if self._impressions == "once" and identity:  # without an id each visitor is another
-                entry, clock = (identity, parsed.mbox, outcome.templates[0].experience), self._clock
+                entry, clock = (identity, mbox, outcome.templates[0].experience), self._clock
                 if self._window.admit(entry, clock()):
-                    self._decisions.report(visitor, outcome)
+                    decisions.report(visitor, outcome)
                 else:
                     self._repeated += 1
             elif self._impressions != "never":
-                self._decisions.report(visitor, outcome)
+                decisions.report(visitor, outcome)
+        self._reasons[evaluation.reason] += 1
         return evaluation
 
     def _evaluate_server_side(
@@ -430,9 +439,11 @@ class FlagEvaluator:
             self._window.note(entry, self._clock())
         options = result.mbox(parsed.mbox).options
         method = result.meta["decisioning_method"]
-        return evaluate_response(
+        evaluation = evaluate_response(
             key, parsed, wanted, options, flag_set=flag_set_id(subject.visitor._facts), method=method
         )
+        self._reasons[evaluation.reason] += 1
+        return evaluation
 
     def _offer(self, parsed: FlagKey, subject: _Subject) -> tuple[CallSettings, tuple[object, ...] | None]:
         """Return the call of `get_offers`, and the entry of the window that it opens, if any."""

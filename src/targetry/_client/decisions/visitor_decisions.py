@@ -194,7 +194,7 @@ class Decision(msgspec.Struct, eq=False, gc=False):
         ensure_after_fork()
         if self._is_shown or self._outcome is None or self._visitor.qa_mode is not None:
             return False
-        if not self._outcome.has_impressions():
+        if not self._outcome.has_impressions:
             return False
         self._is_shown = True
         return self._visitor._owner.report(self._visitor, self._outcome)
@@ -413,7 +413,8 @@ class VisitorDecisions:
             self.check_visitor(visitor)
         if type(name) is not str or not name:
             name = checked_name(name)
-        rules, is_stale = self._engine.in_use()  # type: ignore[union-attr]  # else there is no visitor
+        in_use = self._engine.in_use  # type: ignore[union-attr]  # else there is no visitor
+        rules, is_stale = in_use()
         if rules is None:
             if self.method is _ON_DEVICE:
                 raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
@@ -424,11 +425,11 @@ class VisitorDecisions:
         outcome = decide_mbox(rules, name, visitor._facts, merged, time.time() * 1000.0)
         if outcome is None:
             return Decision(name, is_stale, None, visitor)
-        if (facts := outcome._facts) is not None and facts.failures:
-            self.note_failures(facts.failures)
-        if shown and (shown := outcome.has_impressions()):
-            cluster = self._defaults.sticky_cluster
-            self._hand_over(DecisionReport(outcome.templates, outcome.moment_ms, cluster, visitor))
+        if outcome._facts is not None and outcome.failures:
+            self.note_failures(outcome.failures)
+        if shown and (shown := outcome.has_impressions):
+            cluster, hand_over = self._defaults.sticky_cluster, self._hand_over
+            hand_over(DecisionReport(outcome.templates, outcome.moment_ms, cluster, visitor))
         return Decision(name, is_stale, outcome, visitor, shown)
 
     def observe(self, observed: ObservedCall, decision: Decision) -> None:

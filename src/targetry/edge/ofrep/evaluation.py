@@ -17,7 +17,7 @@ from targetry.edge.ofrep.paths import OfrepTarget
 from targetry.flags.context import FlagSubject, TargetingKey, read_evaluation_context
 from targetry.flags.device_flags import evaluate_all, flag_mboxes, subject_facts
 from targetry.flags.errors import FlagError
-from targetry.flags.evaluation import FlagEvaluation, evaluate_on_device
+from targetry.flags.evaluation import FlagEvaluation, evaluate_on_device, not_decided
 from targetry.flags.key import DEFAULT_SEPARATOR, FlagKey, parse_key
 from targetry.models import (
     DeliveryRequest,
@@ -157,10 +157,11 @@ def decide_flag(
     assert parsed is not None
     facts = subject_facts(asked.subject, artifact.client)
     outcome = decide_mbox(artifact.rules, parsed.mbox, facts, None, now_ms)
-    if outcome is not None and outcome.failures:
+    if outcome is None:
+        raise not_decided(parsed.mbox)
+    if outcome.failures:
         note_failures(outcome.failures)
     evaluation = evaluate_on_device(key, parsed, None, outcome, is_stale)
-    assert outcome is not None
     return DecidedFlag(evaluation, outcome, facts.request.visitor)
 
 
