@@ -27,6 +27,11 @@ def test_summary_names_the_most_frequent_causes() -> None:
         "rule 2 of mbox 'hero': unknown operator 'b'; rule 3 of mbox 'hero': unknown operator 'c'; 2 other causes"
     )
 
+    few = compile_artifact(mboxes_of(rule(1, {"a": 1}), rule()))
+    assert describe_unusable_rules(few) == (
+        "1 of 2 rules are not used: rule 0 of mbox 'hero': unknown operator 'a'"
+    )
+
 
 def test_artifact_without_unusable_rules_has_no_causes() -> None:
     assert count_causes(compile_artifact(mboxes_of(rule()))) == {}

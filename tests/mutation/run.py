@@ -60,7 +60,7 @@ TESTS = {
     "obfuscation": ["obfuscation"],
     "operators": ["compiler", "decide"],
     "personalize": ["personalize", "decide"],
-    "qa_mode": ["_client/decisions/test_qa_mode.py"],
+    "qa_mode": ["qa_mode", "_client/decisions/test_qa_mode.py"],
     "reads": ["reads"],
     "remote": ["remote", "decide"],
     "ruleset": ["ruleset", "matching", "artifact"],
@@ -210,7 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
     hypothesis.settings.register_profile(
         "mutation",
         deadline=None,
-        max_examples=100,
+        max_examples=40,
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
         database=None,
         derandomize=True,

@@ -34,6 +34,9 @@ READS: dict[str, tuple[Any, set[str] | None]] = {
     "all parameters": ({"var": "mbox"}, None),
     "unknown fact": ({"var": "profile.plan"}, None),
     "missing parameters": ({"missing": ["mbox.plan"]}, None),
+    "some missing parameters": ({"missing_some": [1, ["mbox.plan"]]}, None),
+    "member of a parameter": ({"var": "mbox.plan.name"}, {"mbox.plan.name"}),
+    "computed default of a path": ({"var": ["mbox.plan", {"var": {"cat": ["mbox.", PLAN]}}]}, None),
     "literal object": ({"==": [PLAN, {"a": 1, "b": {"var": "geo.city"}}]}, {"mbox.plan"}),
 }
 

@@ -19,39 +19,36 @@ def paths_read(condition: Any) -> Paths | None:
     Args:
         condition: A condition that `compile_logic` accepts, as parsed JSON.
     """
-    return _Reader().read(condition, is_item=False)
+    return _read(condition)
 
 
-class _Reader:
-    def read(self, node: Any, *, is_item: bool) -> Paths | None:
-        if isinstance(node, list):
-            return self._union(node, is_item=is_item)
-        if not isinstance(node, dict) or len(node) != 1:
-            return _NOTHING
-        ((operator, operands),) = node.items()
-        if not isinstance(operands, list):
-            operands = [operands]
-        if operator in LOOPS:
-            outside = [*operands[:1], *operands[2:]]
-            return self._union(outside, is_item=is_item)
-        found = self._union(operands, is_item=is_item)
-        if found is None or is_item:
-            return found
-        if operator in ("missing", "missing_some"):
+def _read(node: Any) -> Paths | None:
+    if isinstance(node, list):
+        return _union(node)
+    if not isinstance(node, dict) or len(node) != 1:
+        return _NOTHING
+    ((operator, operands),) = node.items()
+    if not isinstance(operands, list):
+        operands = [operands]
+    if operator in LOOPS:
+        return _union([*operands[:1], *operands[2:]])
+    found = _union(operands)
+    if found is None or operator in ("missing", "missing_some"):
+        return None
+    if operator != "var":
+        return found
+    path = path_text(operands) if is_constant_path(operands) else ""
+    return found | {path} if _is_fact(path) else None
+
+
+def _union(nodes: list[Any]) -> Paths | None:
+    paths = _NOTHING
+    for node in nodes:
+        found = _read(node)
+        if found is None:
             return None
-        if operator != "var":
-            return found
-        path = path_text(operands) if is_constant_path(operands) else ""
-        return found | {path} if _is_fact(path) else None
-
-    def _union(self, nodes: list[Any], *, is_item: bool) -> Paths | None:
-        paths = _NOTHING
-        for node in nodes:
-            found = self.read(node, is_item=is_item)
-            if found is None:
-                return None
-            paths |= found
-        return paths
+        paths |= found
+    return paths
 
 
 def _is_fact(path: str) -> bool:
