@@ -221,6 +221,20 @@ CASES = {
             AB.replace("html: a", "json: {title: a}").replace("html: b", "json: {title: b}"),
         ),
     ),
+    "another type of items": Case(
+        "TA208",
+        *split(
+            AB.replace("html: a", "json: {sizes: [1]}").replace("html: b", "json: «{sizes: [1, big]}"),
+            AB.replace("html: a", "json: {sizes: [1]}").replace("html: b", "json: {sizes: [2, null, 3]}"),
+        ),
+    ),
+    "another shape of items": Case(
+        "TA208",
+        *split(
+            AB.replace("html: a", "json: [{a: 1}]").replace("html: b", "json: «[{a: 1}, {c: 1}]"),
+            AB.replace("html: a", "json: [{a: 1}, {b: 1}]").replace("html: b", "json: [{a: 1, b: 1}, {}]"),
+        ),
+    ),
     "a macro in JSON": Case(
         "TA209",
         *one_offer(

@@ -159,8 +159,29 @@ def _differences(one: Any, other: Any, path: str) -> Iterator[str]:
                 yield f"{inner} is only here"
             else:
                 yield from _differences(one[key], other[key], inner)
+    elif isinstance(one, list) and isinstance(other, list):
+        if one and other:
+            yield from _item_differences(one, other, f"{path}[]")
     elif one is not None and other is not None and _type(one) != _type(other):
         yield f"{path or 'the value'} is {_type(other)} instead of {_type(one)}"
+
+
+def _item_differences(one: list[Any], other: list[Any], path: str) -> Iterator[str]:
+    """Compare the types of items, and if all are objects, the names that any of them has."""
+    if all(isinstance(item, dict) for item in (*one, *other)):
+        yield from _differences(_all_names(one), _all_names(other), path)
+        return
+    known, found = ({_type(item) for item in items if item is not None} for items in (one, other))
+    if known and found and known != found:
+        yield f"{path} is {_either(found)} instead of {_either(known)}"
+
+
+def _all_names(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {name: value for item in reversed(items) for name, value in item.items()}
+
+
+def _either(types: set[str]) -> str:
+    return " or ".join(sorted(types))
 
 
 def _type(value: Any) -> str:
