@@ -67,6 +67,14 @@ def test_module_calls_itself_targetry() -> None:
     assert b"Usage: targetry offers" in run(*MODULE, "offers", "--help").stdout
 
 
+def test_command_imports_no_other_command() -> None:
+    done = run(sys.executable, "-X", "importtime", "-m", "targetry", "artifact")
+
+    assert b"targetry.cli.artifact" in done.stderr
+    for room in (b"activities", b"batch", b"edge", b"ledger", b"report"):
+        assert b"targetry." + room not in done.stderr
+
+
 @pytest.mark.slow
 def test_terminal_without_unicode_gets_escapes() -> None:
     arguments = ["offers", "--mbox", "delivery-note", "--geo", "country=DE"]

@@ -3,21 +3,79 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import Annotated, Final
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from targetry.cli.rendering.output import console, print_json
+from targetry.cli.arguments import OrganizationId
+from targetry.cli.decide import open_client, read_source, rules_of
+from targetry.cli.rendering.output import TextOrJson, console, print_json
+from targetry.delivery.hosts import artifact_url
 from targetry.humanize.audience import EVERY_VISITOR
 from targetry.humanize.figures import format_iso_time, pluralize
 from targetry.humanize.kinds import describe_activity_type
-from targetry.humanize.summary import ActivitySummary, ArtifactSummary, ExperienceSummary
+from targetry.humanize.summary import ActivitySummary, ArtifactSummary, ExperienceSummary, summarize_artifact
 from targetry.humanize.text import escape_control_characters, truncate_text
 
 _RULES_OF_A_CAUSE: Final = 20  # `-o json` has all of them
+
+
+def artifact(
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            help="A rules.json or rules.bin: a file, a URL, git:REF:FILE, or '-' for stdin. Default: the shop that comes with Targetry.",
+            show_default=False,
+        ),
+    ] = None,
+    organization_id: OrganizationId = None,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            "--client",
+            metavar="CODE",
+            help="Get the artifact of a client from Adobe's CDN instead of a file.",
+            show_default=False,
+        ),
+    ] = None,
+    environment: Annotated[
+        str, typer.Option("--environment", metavar="NAME", help="The environment on the CDN.")
+    ] = "production",
+    property_token: Annotated[
+        str | None,
+        typer.Option("--property", metavar="TOKEN", help="The property on the CDN.", show_default=False),
+    ] = None,
+    cdn: Annotated[
+        str | None,
+        typer.Option(
+            "--cdn", metavar="URL", help="Another CDN, such as an edge. Default: Adobe's.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[TextOrJson, typer.Option("--output", "-o", help="Output format.")] = TextOrJson.TEXT,
+) -> None:
+    """Show an artifact: activities with split and audiences, remote locations, unusable rules.
+
+    \b
+    [bold]Examples[/]
+      targetry artifact
+      targetry artifact -o json
+      targetry artifact --client acme
+    """
+    if client is not None:
+        if file is not None:
+            raise typer.BadParameter("give a file or a client, not both", param_hint="'--client'")
+        file = artifact_url(client, environment=environment, property_token=property_token, cdn_base_path=cdn)
+    source = read_source(file, organization_id=organization_id)
+    with open_client(source) as opened:
+        summary = summarize_artifact(rules_of(opened))
+    if output is TextOrJson.JSON:
+        print_summary_json(summary)
+    else:
+        print_summary(source.name, summary)
 
 
 def print_summary(name: str, summary: ArtifactSummary) -> None:

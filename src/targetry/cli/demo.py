@@ -6,8 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.progress import track
@@ -98,6 +99,22 @@ def split(client: TargetClient, ids: Iterable[str]) -> list[SplitShare]:
         SplitShare(str(one.name), one.share, 100 * counts[str(one.name)] / total)
         for one in _hero(client).experiences
     ]
+
+
+def demo(
+    visitors: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Visitors to count the split of; over HTTP at most 200."),
+    ] = DEMO_VISITORS,
+) -> None:
+    """Demonstrate Targetry: offers of a few visitors, the split of many, the time of a decision.
+
+    \b
+    [bold]Examples[/]
+      targetry demo
+      targetry demo --visitors 500
+    """
+    print_demo(visitors)
 
 
 def print_demo(visitors: int) -> None:

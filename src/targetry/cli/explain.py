@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from itertools import groupby
+from typing import Annotated
 
+import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from targetry.cli.decide import OfferDecision
+from targetry.cli.arguments import RequestArguments, with_request_arguments
+from targetry.cli.decide import OfferDecision, decide_offers
 from targetry.cli.rendering.heading import heading
-from targetry.cli.rendering.output import console, print_json, print_notes
+from targetry.cli.rendering.output import TextOrJson, console, print_json, print_notes
 from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.explanation import (
     Explanation,
     LocationExplanation,
     RuleExplanation,
     Verdict,
-    explain,
 )
+from targetry.device.explain.explanation import explain as explain_request
 from targetry.humanize.explanation import (
     ConditionPart,
     condition_parts,
@@ -32,6 +35,27 @@ from targetry.humanize.explanation import (
 from targetry.humanize.text import truncate_text
 
 _MARKS = {True: ("✓ ", "green"), False: ("✗ ", "red"), None: ("· ", "dim")}
+
+
+@with_request_arguments
+def explain(
+    arguments: RequestArguments,
+    output: Annotated[TextOrJson, typer.Option("--output", "-o", help="Output format.")] = TextOrJson.TEXT,
+) -> None:
+    """Explain a decision: the rules of each location, the values of their conditions, the match.
+
+    \b
+    [bold]Examples[/]
+      targetry explain --mbox delivery-note --geo country=DE
+      targetry explain --mbox hero --tnt-id 3f9c
+      targetry explain --mbox promo --time 2026-12-04T20:15
+      targetry explain --page-load --url https://acme.example/ -o json
+    """
+    decision = decide_offers(arguments)
+    if output is TextOrJson.JSON:
+        print_explanation_json(decision)
+    else:
+        print_explanation(decision)
 
 
 def print_explanation(decision: OfferDecision) -> None:
@@ -51,7 +75,7 @@ def print_explanation_json(decision: OfferDecision) -> None:
 
 
 def _explanation(decision: OfferDecision) -> Explanation:
-    return explain(
+    return explain_request(
         decision.rules,
         decision.request,
         client_code=decision.client,

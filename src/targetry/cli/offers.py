@@ -4,20 +4,46 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from targetry.cli.decide import OfferDecision
+from targetry.cli.arguments import RequestArguments, with_request_arguments
+from targetry.cli.decide import OfferDecision, decide_offers
 from targetry.cli.rendering.heading import heading
-from targetry.cli.rendering.output import console, print_json, print_notes
+from targetry.cli.rendering.output import TableOrJson, console, print_json, print_notes
 from targetry.humanize.explanation import describe_experience
 from targetry.humanize.text import compact_json, truncate_text
 from targetry.models import MboxResponse, Option, PageLoadResponse, PrefetchMboxResponse, View
 
 _Part = MboxResponse | PrefetchMboxResponse | PageLoadResponse | View
+
+
+@with_request_arguments
+def offers(
+    arguments: RequestArguments,
+    output: Annotated[TableOrJson, typer.Option("--output", "-o", help="Output format.")] = TableOrJson.TABLE,
+) -> None:
+    """Get a visitor's offers, decided on this machine by an artifact.
+
+    \b
+    [bold]Examples[/]
+      targetry offers --mbox hero --mbox checkout-flags
+      targetry offers --mbox hero --tnt-id 3f9c -o json
+      targetry offers --page-load --url https://acme.example/
+      targetry offers --mbox delivery-note --geo country=US,region=CA
+      targetry offers --mbox greeting -p member.tier=gold -p user=Ada
+      targetry offers --mbox promo --time 2026-11-27T18:00
+      targetry offers --view '*' --tnt-id 3f9c
+    """
+    decision = decide_offers(arguments)
+    if output is TableOrJson.JSON:
+        print_offers_json(decision)
+    else:
+        print_offers(decision)
 
 
 def print_offers(decision: OfferDecision) -> None:
