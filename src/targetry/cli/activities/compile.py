@@ -39,7 +39,11 @@ def compile_command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-O", metavar="FILE", help="The artifact; '-' is stdout.", show_default=False
+            "--output",
+            "-O",
+            metavar="FILE",
+            help="The artifact, whose folder is created if it is missing; '-' is stdout.",
+            show_default=False,
         ),
     ] = None,
     environment: EnvironmentOption = None,
