@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, isasyncgenfunction, iscoroutinefunction
-from typing import Annotated, Any, Final
+from inspect import isasyncgenfunction, iscoroutinefunction
+from typing import Annotated, Any
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.web.bound import AsyncBoundTarget, BoundTarget
@@ -30,9 +30,6 @@ __all__ = [
 ]
 
 
-_ASYNCHRONOUS: Final = CO_COROUTINE | CO_ASYNC_GENERATOR
-
-
 async def target_for_endpoint(connection: HTTPConnection) -> Any:
     """Return the target that the endpoint can call: a synchronous one for `def` endpoints.
 
@@ -44,9 +41,6 @@ async def target_for_endpoint(connection: HTTPConnection) -> Any:
 
 
 def _runs_in_loop(endpoint: Any) -> bool:
-    code = getattr(endpoint, "__code__", None)
-    if code is not None and code.co_flags & _ASYNCHRONOUS:  # most endpoints, in fewer steps
-        return True
     if endpoint is None or iscoroutinefunction(endpoint) or isasyncgenfunction(endpoint):
         return True
     return iscoroutinefunction(getattr(endpoint, "__call__", None))  # noqa: B004  of an instance
