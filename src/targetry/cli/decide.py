@@ -17,7 +17,8 @@ from targetry.device.artifact import artifact_text, read_artifact
 from targetry.device.decide import decide
 from targetry.device.obfuscation import is_obfuscated
 from targetry.device.ruleset import RuleSet
-from targetry.errors import ArtifactError
+from targetry.errors import ArtifactError, TransportError
+from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.models import DeliveryRequest, DeliveryResponse
 
 _DEFAULT_CODE: Final = "targetry"
@@ -85,8 +86,19 @@ def open_client(source: Source, logger: Any = None) -> TargetClient:
         polling_interval=0,
         telemetry_enabled=False,
         send_notification_func=lambda notification: None,
+        transport=_NoTransport(),
         logger=logger or _NoteCollector(),
     )
+
+
+class _NoTransport:
+    """Transport that refuses all requests; it also spares the client the import of HTTP and TLS."""
+
+    def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> HttpResponse:
+        raise TransportError(reason="the command does not use the network")
+
+    def close(self) -> None:
+        pass
 
 
 def rules_of(client: TargetClient) -> RuleSet:
