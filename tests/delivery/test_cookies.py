@@ -53,6 +53,7 @@ PARSED = [
     ("expired part", f"session#s1#{LONG_AGO}|PC#d1#{LATER}", (None, "d1")),
     ("all expired", f"session#s1#{LONG_AGO}|PC#d1#{LONG_AGO}", (None, None)),
     ("last duplicate wins", f"session#s1#{LATER}|session#s2#{LATER}", ("s2", None)),
+    ("duplicate after the usual form wins", f"session#s1#{LATER}|PC#d1#{LATER}|PC#d2#{LATER}", ("s1", "d2")),
     ("an expired duplicate does not win", f"session#s1#{LATER}|session#s2#{LONG_AGO}", ("s1", None)),
     ("unknown name", f"check#true#{LATER}|PC#d1#{LATER}", (None, "d1")),
     ("two fields", f"session#s1|PC#d1#{LATER}", (None, "d1")),
@@ -81,6 +82,7 @@ def test_cookie_yields_ids_that_have_not_expired(
 @each_case("now, expected", [(1000.0, "s"), (999.0001, "s"), (1000.0001, None), (1001.0, None)])
 def test_part_expires_when_the_rounded_clock_passes_its_expiry(now: float, expected: str | None) -> None:
     assert parse_target_cookie("session#s#1000", now).session_id == expected
+    assert parse_target_cookie("session#s#1000|PC#s#1000", now) == (expected, expected)
 
 
 def test_session_alone_lives_for_31_minutes() -> None:

@@ -173,3 +173,37 @@ def test_reason_says_why_a_rule_matched(rules: list[dict[str, Any]], reason: str
         assert outcome is not None
         assert outcome.rule is not None
         assert outcome.location.reason(outcome.rule, token) == reason
+
+
+def outcome_of(*rules: dict[str, Any]) -> MboxOutcome:
+    """Return the decision of the global mbox, where all rules match."""
+    document = mboxes_of(*rules, mbox="target-global-mbox")
+    someone = visitor(DeliveryRequest(id=VisitorId(tnt_id="t")))
+    outcome = decide_mbox(compile_artifact(document), "target-global-mbox", someone, None, NOW_MS)
+    assert outcome is not None
+    return outcome
+
+
+UNREPORTED = {"name": "hero", "options": [{"type": "html", "content": "x"}]}
+
+
+@each_case(
+    "rules, reported",
+    [
+        ([], False),
+        ([rule(1, consequence=UNREPORTED)], False),
+        ([rule(1)], True),
+        ([rule(1), rule(2, consequence=UNREPORTED)], True),
+        ([rule(1, consequence=UNREPORTED), rule(2)], True),
+        ([rule(1, consequence=UNREPORTED), rule(2, consequence=UNREPORTED)], False),
+    ],
+)
+def test_content_with_an_event_token_has_impressions(rules: list[dict[str, Any]], reported: bool) -> None:
+    outcome = outcome_of(*rules)
+    assert outcome.has_impressions is reported
+    assert bool(outcome.impressions) is reported
+
+
+def test_variant_is_that_of_the_first_rule() -> None:
+    assert outcome_of(rule(1, experience=5), rule(2, experience=6)).variant == "Experience 5"
+    assert outcome_of().variant is None

@@ -44,6 +44,7 @@ def test_request_without_qa_mode_has_the_rules_of_the_artifact() -> None:
         (request_for("other", qaMode=INDEX), set()),
         (request_for(execute={"pageLoad": {}}, qaMode=INDEX), {"target-global-mbox"}),
         (request_for(prefetch={"pageLoad": {}}, qaMode=INDEX), {"target-global-mbox"}),
+        (request_for("hero", prefetch={"pageLoad": {}}, qaMode=INDEX), {"hero", "target-global-mbox"}),
         (request_for(prefetch={"views": [{"name": "home"}]}, qaMode=INDEX), {"home", "all views"}),
         (request_for("hero", prefetch={"views": [{}]}, qaMode=INDEX), {"hero", "home", "all views"}),
     ],

@@ -112,12 +112,12 @@ def _run_pytest(tests: Sequence[str], *plugins: object) -> int:
 
 
 def _source(module: str) -> Path:
-    return PACKAGE / f"{module}.py" if "/" in module else _only(DEVICE, f"{module}.py")
+    return _only(DEVICE, f"{module}.py") if module in TESTS else PACKAGE / f"{module}.py"
 
 
 def _tests(module: str) -> list[str]:
     """Return the paths of a module's tests."""
-    if "/" in module:
+    if module not in TESTS:
         folder, _, name = module.rpartition("/")
         return [f"tests/{folder}/test_{name}.py"]
     tests = ROOT / "tests"
@@ -218,6 +218,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     for argument in chosen.modules:
         module = argument.partition(":")[0]
+        if module not in TESTS and not _source(module).is_file():
+            parser.error(
+                f"no module {module!r}; give a name of {', '.join(TESTS)}, or a path in src/targetry"
+            )
         tests = [f"tests/{path}" for path in chosen.tests] if chosen.tests else _tests(module)
         _report(module, tests, partial(_chosen, argument, chosen.one_in), chosen.jobs)
     return 0
