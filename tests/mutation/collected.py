@@ -103,7 +103,7 @@ class MutantTrials:
 
 def limit_time(seconds: int) -> None:
     """End this process after some processor time, or after waiting for much longer."""
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.alarm(MORE_PROCESSOR_TIME * seconds)
 
