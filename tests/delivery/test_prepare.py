@@ -483,6 +483,24 @@ def test_unknown_address_is_left_to_the_lookup_on_device() -> None:
     assert prepared(request, wire=False).request.context.geo == Geo(ip_address="unknownIpAddress")
 
 
+@each_case(
+    "context, resolved",
+    [
+        (None, None),
+        (Context(channel="web"), None),
+        (Context(channel="web", geo=Geo(city="Rome")), None),
+        (Context(channel="web", geo=Geo(ip_address="10.0.0.1")), Geo(ip_address="10.0.0.1")),
+    ],
+)
+def test_geo_with_an_address_is_resolved_and_replaced(context: Context | None, resolved: Geo | None) -> None:
+    request = PreparedRequest(DeliveryRequest(context=copy.deepcopy(context)), "session")
+
+    assert request.geo_to_resolve == resolved
+    assert not request.routed_by_cookie
+    request.set_geo(Geo(city="ULM"))
+    assert request.request.context == (context and Context(channel="web", geo=Geo(city="ULM")))
+
+
 def test_empty_list_of_notifications_is_left_out() -> None:
     assert prepared(DeliveryRequest(notifications=[])).request.notifications is None
 
@@ -726,6 +744,7 @@ AUDIENCE_MANAGERS = [
     ),
     ("caller's hint alone", AudienceManager(location_hint=3), AMCV, AudienceManager(location_hint=3)),
     ("caller's blob alone", AudienceManager(blob="b"), AMCV, AudienceManager(blob="b")),
+    ("lowest region", None, "MCAAMLH|1|MCAAMB|b", AudienceManager(location_hint=1, blob="b")),
     ("visitor's region alone", None, "MCAAMLH|9", None),
     ("visitor's blob alone", None, "MCAAMB|b", None),
     ("region that is no number", None, "MCAAMLH|x|MCAAMB|b", None),

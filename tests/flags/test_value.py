@@ -88,6 +88,24 @@ def test_value_of_another_type_is_a_mismatch(wanted: FlagType, value: Any) -> No
 
 
 @each_case(
+    "value, name",
+    [
+        (True, "boolean"),
+        (1, "integer"),
+        (1.5, "float"),
+        ("a", "string"),
+        ({}, "object"),
+        ([], "object"),
+        (None, "null"),
+    ],
+)
+def test_mismatch_names_the_type_of_the_value(value: Any, name: str) -> None:
+    wanted: FlagType = "dict" if value == [] else "list"
+    with pytest.raises(FlagError, match=f"the value is of type {name}, not {wanted}"):
+        as_type(value, wanted)
+
+
+@each_case(
     "default, expected",
     [
         (True, "boolean"),

@@ -21,6 +21,15 @@ def test_entry_is_due_again_after_its_window() -> None:
     assert reported.is_open("b", 1.0)
 
 
+def test_impression_is_admitted_once_in_its_window() -> None:
+    reported = ImpressionWindow(60.0)
+    reported.note("a", 1000.0)
+    moments = (1000.0, 1059.9, 1060.0, 1119.9, 1120.0, 10.0, 69.9, 70.0)
+    due = [False, False, True, False, True, True, False, True]
+    assert [reported.admit("a", now) for now in moments] == due
+    assert reported.admit("b", 70.0)
+
+
 def test_note_opens_a_new_window() -> None:
     reported = ImpressionWindow(60.0)
     reported.note("a", 0.0)
@@ -58,6 +67,12 @@ def test_million_visitors_cost_bounded_memory_and_no_search() -> None:
         costs.append(time.thread_time() - began)
     assert len(reported) == window.MAX_ENTRIES
     assert min(costs[5:]) < 20 * costs[0]
+
+
+@each_case("seconds", [30, 0.5])
+def test_positive_number_of_seconds_is_a_window(seconds: float) -> None:
+    checked = checked_window(seconds)
+    assert (checked, type(checked)) == (seconds, float)
 
 
 @each_case("seconds", [0, -1, float("nan"), float("inf"), True, "60", None])

@@ -50,7 +50,7 @@ TESTS = {
     "compiler": ["compiler", "ruleset"],
     "condition_tree": ["condition_tree", "explanation"],
     "decide": ["decide", "matching", "trace"],
-    "decide_mbox": ["decide_mbox", "matching"],
+    "decide_mbox": ["decide_mbox"],
     "encoded_mboxes": ["encoded_mboxes"],
     "explanation": ["explanation"],
     "facts": ["facts", "decide"],
