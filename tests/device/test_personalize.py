@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from support.cases import each_case
 from support.device import artifact, contents, decision_of, mboxes_of, request_for, rule
-from targetry.device.personalize import macro_key
+from targetry.device.personalize import labels_of, macro_key, variant_of
 from targetry.device.ruleset import compile_artifact
 from targetry.models import DeliveryRequest
 
@@ -47,6 +47,29 @@ GEO_TOKENS = {
     "geo.longitude": -122.4,
 }
 METHOD = {"activity.decisioningMethod": "on-device"}
+
+
+# ── labels ───
+
+
+def test_labels_are_ids_and_names_of_activity_experience_and_offer() -> None:
+    others = ("location.", "audience.", "option.name")
+    assert labels_of(META) == {name: META[name] for name in META if not name.startswith(others)}
+    assert labels_of({"offer.id": None, "offer.name": ["x"], "option.id": 1.5}) == {"option.id": 1.5}
+
+
+@each_case(
+    "meta, variant",
+    [
+        ({"experience.name": "B", "experience.id": 1}, "B"),
+        ({"experience.name": "", "experience.id": 1}, "1"),
+        ({"experience.id": 0}, "0"),
+        ({"experience.name": False}, "False"),
+        ({}, None),
+    ],
+)
+def test_variant_is_the_name_of_the_experience_else_its_id(meta: dict[str, Any], variant: str | None) -> None:
+    assert variant_of(meta) == variant
 
 
 # ── response tokens ───

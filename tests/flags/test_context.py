@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from support.arbitrary_values import anything
 from support.cases import each_case
 from targetry import OptionError
-from targetry.flags.context import FlagSubject, TargetingKey, checked_targeting_key, read_context
+from targetry.flags.context import (
+    FlagSubject,
+    TargetingKey,
+    checked_targeting_key,
+    read_context,
+    read_evaluation_context,
+    read_parameters,
+)
 from targetry.flags.errors import FlagError
 from targetry.models import Address, ClientHints, Context, CustomerId, Geo, Order, Product, VisitorId
 
@@ -164,6 +171,50 @@ def test_unknown_targeting_key_option_raises(kind: Any) -> None:
 def test_targeting_key_parameter_that_is_no_name_raises(name: Any) -> None:
     with pytest.raises(OptionError, match="targeting_key_parameter"):
         checked_targeting_key(parameter=name)
+
+
+@each_case(
+    "kind, parameter, expected",
+    [
+        ("tnt_id", None, TargetingKey("tnt_id")),
+        ("customer:c", "k", TargetingKey(None, "c", "k")),
+        ("customer:" + "x" * 50, "k" * 128, TargetingKey(None, "x" * 50, "k" * 128)),
+    ],
+)
+def test_targeting_key_options_of_any_allowed_length_are_read(
+    kind: str, parameter: str | None, expected: TargetingKey
+) -> None:
+    assert checked_targeting_key(kind, parameter) == expected
+
+
+def test_evaluation_context_names_its_targeting_key() -> None:
+    assert read_evaluation_context({"targetingKey": "u1", "a": "b"}) == subject(
+        id=VisitorId(third_party_id="u1"), parameters={"a": "b"}
+    )
+
+
+@each_case(
+    "attributes",
+    [
+        {f"p{n}": "x" for n in range(50)},
+        {f"profile.p{n}": "x" for n in range(50)},
+        {"x" * 128: "v" * 5000},
+        {"profile": {"x" * 128: {}}},
+    ],
+)
+def test_most_and_longest_parameters_are_read(attributes: dict[str, Any]) -> None:
+    read = read_context(None, attributes)
+    found = read.parameters | {f"profile.{name}": one for name, one in read.profile_parameters.items()}
+    assert found == {name: one for name, one in attributes.items() if isinstance(one, str)}
+
+
+def test_context_of_a_prepared_visitor_has_parameters_only() -> None:
+    assert read_parameters({"a": 1, "mbox.b": {"c": True}}) == {"a": "1", "b.c": "true"}
+    for name in ("targetingKey", "tntId", "geo"):
+        with pytest.raises(FlagError, match=rf"context\.{name}: belongs to the visitor"):
+            read_parameters({name: "x"})
+    with pytest.raises(FlagError, match=r"context\.profile: belongs to no prepared visitor"):
+        read_parameters({"profile.a": 1})
 
 
 def nested(levels: int) -> Any:
