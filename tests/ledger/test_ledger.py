@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -29,7 +30,7 @@ from support.python_process import environment
 from targetry.device.ruleset import compile_artifact
 from targetry.edge.artifacts.activities import report_activities
 from targetry.errors import OptionError
-from targetry.ledger import reader
+from targetry.ledger import group_commit, reader
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
@@ -255,6 +256,36 @@ def test_waiting_writes_are_one_transaction(tmp_path: Path) -> None:
     writer.end()
     assert [type(one.exception()) for one in (good, bad)] == [LedgerError, LedgerError]
     assert writer.submit("later").result() == 1
+    assert writer.done() == ["later"]
+
+
+class SlowCommit:
+    """A clock by which commits take long."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr(group_commit, "time", clock)
+        monkeypatch.setattr(group_commit, "_LONGEST_WAIT_S", 60.0)
+
+
+def test_next_commit_waits_for_as_many_events_as_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, writer = SlowCommit(monkeypatch), Writer(tmp_path)
+    good = writer.submit("good")
+    clock.now = 100.0
+    writer.end()
+    bad = writer.submit(None)
+    assert [type(one.exception()) for one in (good, bad)] == [LedgerError, LedgerError]
+    assert writer.done() == []
+
+
+def test_closing_does_not_wait_for_more_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, writer = SlowCommit(monkeypatch), Writer(tmp_path)
+    writer.submit("later")
+    clock.now = 100.0
+    writer.end()
     assert writer.done() == ["later"]
 
 

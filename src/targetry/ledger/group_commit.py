@@ -3,9 +3,11 @@
 One thread writes for all threads, all waiting writes in one transaction.
 
 More writes arrive while a commit waits for the disk, so transactions grow with the load, and the
-writes share the cost of a synced commit. No write is delayed on purpose: a single one is committed
-at once. The thread also counts events into the sums: some when enough were written, the rest when
-no write is waiting.
+writes share the cost of a synced commit. After a commit, whose callers often write again, the next
+one waits for as many events as were committed or already waiting, at most for as long as the commit
+took. That makes a fifth fewer transactions for 32 callers; a caller that records alone waits only
+if it records fewer events than before. The thread also counts events into the sums: some when
+enough were written, the rest when no write is waiting.
 
 Only the thread's frames refer to the database. A forked child has no such thread, so it can neither
 use nor close the database, which SQLite forbids.
@@ -44,6 +46,8 @@ _CLOSE_TIMEOUT_S: Final = 30.0
 _LOCK_NAME: Final = "ledger.lock"
 _PAUSE_S: Final = 0.0003  # a commit takes a millisecond or two
 _LEAST_PAUSE_S: Final = 2 * _PAUSE_S
+_LONGEST_WAIT_S: Final = 0.005  # for more writes after a commit
+_ENOUGH: Final = 200  # events, for which a commit costs little
 _IDLE_S: Final = 0.5  # after the last write, until the rest of the events is counted
 _COUNT_AT: Final = 1_000  # events
 _COUNT_AT_CLOSE: Final = 10_000  # events, which takes some 0.1 s
@@ -117,7 +121,13 @@ class _WriteQueue:
         self._changed = threading.Condition()
         self._waiting: list[_PendingWrite] = []
         self._size = 0
+        self._wanted = 1
         self._closed = False
+
+    @property
+    def size(self) -> int:
+        """Number of waiting events."""
+        return self._size
 
     def put(self, work: _PendingWrite) -> None:
         with self._changed:
@@ -129,16 +139,26 @@ class _WriteQueue:
                 )
             self._waiting.append(work)
             self._size += work.size
-            self._changed.notify()
+            if self._size >= self._wanted:
+                self._changed.notify()
 
-    def get_all(self, timeout_s: float | None) -> list[_PendingWrite] | None:
+    def get_all(
+        self, timeout_s: float | None, expected: int = 1, until_s: float = 0.0
+    ) -> list[_PendingWrite] | None:
         """Wait for writes and return them, up to a bound; None if the queue is closed and empty.
 
-        The list is empty after `timeout_s` seconds without a write; None waits without an end.
+        Args:
+            timeout_s: The list is empty after this time without a write; None waits without an end.
+            expected: Events to wait for after the first write.
+            until_s: Time of the monotonic clock at which that wait ends.
         """
         with self._changed:
             if not self._waiting and not self._closed:
                 self._changed.wait_for(lambda: self._waiting or self._closed, timeout_s)
+            if 0 < self._size < expected and (rest_s := until_s - time.monotonic()) > 0:
+                self._wanted = expected
+                self._changed.wait_for(lambda: self._size >= expected or self._closed, rest_s)
+                self._wanted = 1
             if not self._waiting and self._closed:
                 return None
             taken, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
@@ -198,11 +218,17 @@ class GroupCommit:
 
 def _write_all(database: Database, queue: _WriteQueue) -> None:
     wait_s: float | None = _IDLE_S  # a process that was killed may have left uncounted events
-    uncounted = 0
-    while (batch := queue.get_all(wait_s)) is not None:
+    uncounted, expected, until_s = 0, 1, 0.0
+    while (batch := queue.get_all(wait_s, expected, until_s)) is not None:
         if batch:
-            _write_batch([work for work in batch if work.done.set_running_or_notify_cancel()], database)
+            to_write = [work for work in batch if work.done.set_running_or_notify_cancel()]
+            start_s = time.monotonic()
+            found = _run(to_write, database)
+            end_s = time.monotonic()
             written = sum(work.size for work in batch)
+            expected = min(_ENOUGH, written + queue.size)
+            until_s = end_s + min(_LONGEST_WAIT_S, end_s - start_s)
+            _set_outcomes(to_write, found, database)
             uncounted, wait_s = uncounted + written, _IDLE_S
             if uncounted < _COUNT_AT:
                 continue
@@ -215,17 +241,22 @@ def _write_all(database: Database, queue: _WriteQueue) -> None:
     database.close()
 
 
-def _write_batch(batch: list[_PendingWrite], database: Database) -> None:
+def _run(batch: list[_PendingWrite], database: Database) -> list[Any] | Exception:
     try:
-        results = database.run([work.write for work in batch])
+        return database.run([work.write for work in batch])
     except Exception as error:  # every waiting caller needs an outcome, and the thread has to go on
+        return error
+
+
+def _set_outcomes(batch: list[_PendingWrite], found: list[Any] | Exception, database: Database) -> None:
+    if isinstance(found, Exception):
         for work in batch:
             # A new exception for each caller, since each raise extends the traceback.
-            own = database.translate(error)
-            own.__cause__ = error
+            own = database.translate(found)
+            own.__cause__ = found
             work.done.set_exception(own)
         return
-    for work, result in zip(batch, results, strict=True):
+    for work, result in zip(batch, found, strict=True):
         work.done.set_result(result)
 
 
