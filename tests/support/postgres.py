@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -96,10 +97,7 @@ def postgres_server(settings: str = _FOR_TESTS) -> Iterator[PostgresServer]:
     with tempfile.TemporaryDirectory(prefix="targetry-", ignore_cleanup_errors=True) as name:
         if os.geteuid() == 0:
             shutil.chown(name, _USER)
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            port = found.getsockname()[1]
-        server = PostgresServer(Path(name), port, settings)
+        server = PostgresServer(Path(name), _free_port(), settings)
         server.initialize()
         with _guarded(name):
             server.start()
@@ -107,6 +105,15 @@ def postgres_server(settings: str = _FOR_TESTS) -> Iterator[PostgresServer]:
                 yield server
             finally:
                 server.stop()
+
+
+def _free_port() -> int:
+    """Return a port that no connection of another test takes while the server is down."""
+    for port in random.sample(range(20_000, 32_000), 100):  # below the ports of outgoing connections
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("100 ports are in use")
 
 
 @contextlib.contextmanager

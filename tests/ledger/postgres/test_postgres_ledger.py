@@ -283,6 +283,51 @@ def test_work_for_a_new_order_does_not_grow_with_the_orders_of_its_visitor(url: 
             assert reader.sums()["1"].experiences["0"].orders == 2_001
 
 
+def test_removed_order_leaves_the_other_orders_of_its_visitor(url: str) -> None:
+    def order(number: int, key: str | None) -> LedgerEvent:
+        made = event(f"o{number}", "order", "ada", 2 + number, order_total=1.5)
+        return msgspec.structs.replace(made, activity_id="", experience_id="", order_id=key)
+
+    orders = [order(n, f"o{n}" if n % 2 else None) for n in range(1_000)]
+    with PostgresLedger.open(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+        ledger.record([event("seen", visitor="ada", at=1), *orders])
+        count_events(connection)
+        connection.execute("DELETE FROM targetry_event WHERE id IN ('o10', 'o11', 'o12')")
+        with connection.transaction():
+            before = changed_purchases(connection)
+            count_events(connection)
+            assert changed_purchases(connection) - before == 3
+        with ledger.reader() as reader:
+            assert reader.sums()["1"].experiences["0"].orders == 997
+
+
+def changed_purchases(connection: psycopg.Connection[Any]) -> int:
+    """Return the number of purchases that the connection has written or removed."""
+    row = connection.execute(
+        "SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables WHERE relname = 'targetry_purchase'"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.slow
+def test_many_earlier_orders_of_a_visitor_are_counted_in_pieces(url: str) -> None:
+    number = 20_005
+    with PostgresLedger.open(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO targetry_event (id, kind, visitor, activity_id, experience_id, location, token, timestamp_ms, "
+            "session_id, order_id, order_total, recorded_ms) SELECT 'o' || n, 'order', 'ada', '', '', '', '', 5, '', "
+            "'o' || n, 1, 5 FROM generate_series(1, %s) AS n",
+            (number,),
+        )
+        count_events(connection)
+        ledger.record([event("seen", visitor="ada", at=1)])
+        # The impression, then each order.
+        assert count_events(connection) == 1 + number
+        with ledger.reader() as reader:
+            assert reader.sums()["1"].experiences["0"].orders == number
+
+
 def read_purchases(connection: psycopg.Connection[Any]) -> int:
     """Return the number of rows that the connection has read of the table of purchases."""
     row = connection.execute(

@@ -7,6 +7,10 @@ and one statement for each step. So edges never wait for each other's sums.
 The queues make each step exact: an event leaves its queue in the transaction that counts it. Most
 steps can be repeated without an effect, because they keep the earliest or the latest event; only
 impressions are added up.
+
+The work of a transaction does not grow with the orders of a visitor: a removed event takes its
+purchase away and leaves the others, and the many earlier orders of a visitor who enters an activity
+are queued again.
 """
 
 from __future__ import annotations
@@ -84,6 +88,11 @@ _PURCHASE_COLUMNS: Final = "activity_id, order_key, at_ms, event_id, visitor, is
 _PURCHASES_OF_KEY: Final = """
     SELECT activity_id, at_ms, event_id, visitor FROM targetry_purchase AS one WHERE one.order_key = bought.order_key
 """
+_HAS_EVENT: Final = "EXISTS (SELECT 1 FROM targetry_event WHERE targetry_event.id = old.event_id OFFSET 0)"
+_REMOVED_VISITORS: Final = "(SELECT DISTINCT visitor FROM removed WHERE visitor IS NOT NULL)"
+_EARLIER_ORDERS: Final = (
+    "FROM targetry_event WHERE visitor = entering.visitor AND kind = 'order' AND activity_id = ''"
+)
 _START: Final = """
     CREATE TEMP TABLE fresh (seq bigint) ON COMMIT DROP;
     CREATE TEMP TABLE removed (visitor text COLLATE "C", order_id text COLLATE "C") ON COMMIT DROP
@@ -119,40 +128,77 @@ def _add(kind: str, key: str, source: str) -> str:
     """
 
 
+_QUEUE_EARLIER_ORDERS: Final = f"""
+    INSERT INTO targetry_uncounted SELECT one.seq FROM entering CROSS JOIN LATERAL (
+        SELECT seq {_EARLIER_ORDERS} OFFSET 0
+    ) AS one WHERE has_many ON CONFLICT DO NOTHING
+"""
+_QUEUE_ORDERS_OF_LEAVING: Final = """
+    WITH lost AS (
+        DELETE FROM targetry_purchase AS own USING leaving
+        WHERE own.visitor = leaving.visitor AND own.activity_id = leaving.activity_id AND NOT is_bound RETURNING order_key
+    ) INSERT INTO targetry_recount (order_id)
+        SELECT DISTINCT substr(order_key, 7) FROM lost WHERE starts_with(order_key, 'order ')
+"""
+_QUEUING: Final = (_QUEUE_EARLIER_ORDERS, _QUEUE_ORDERS_OF_LEAVING)
 _STEPS: Final = (
-    # New events, those of visitors with removed events, and those of the same orders.
+    # New events, those of visitors with removed events except orders, and those of removed orders.
     f"""
     CREATE TEMP TABLE counting ON COMMIT DROP AS
         SELECT {_FIELDS} FROM targetry_event WHERE seq IN (SELECT seq FROM fresh)
-        UNION ALL SELECT {_FIELDS} FROM targetry_event WHERE visitor IN (SELECT visitor FROM removed);
-    INSERT INTO removed (order_id) SELECT order_id FROM counting
-        WHERE kind = 'order' AND order_id <> '' AND visitor IN (SELECT visitor FROM removed);
-    INSERT INTO counting SELECT {_FIELDS} FROM targetry_event
-        WHERE kind = 'order' AND order_id IN (SELECT order_id FROM removed);
+        UNION ALL SELECT one.* FROM {_REMOVED_VISITORS} AS gone CROSS JOIN LATERAL (
+            SELECT {_FIELDS} FROM targetry_event
+            WHERE visitor = gone.visitor AND kind IN ('impression', 'display', 'click') OFFSET 0
+        ) AS one
+        UNION ALL SELECT one.* FROM (SELECT DISTINCT order_id FROM removed) AS gone CROSS JOIN LATERAL (
+            SELECT {_FIELDS} FROM targetry_event WHERE order_id = gone.order_id AND kind = 'order' OFFSET 0
+        ) AS one;
     """,
     f"""
     WITH gone AS (DELETE FROM targetry_impression_sum RETURNING *)
     INSERT INTO targetry_impression_sum SELECT activity_id, experience_id, sum(impressions) FROM (
         SELECT * FROM gone
-        UNION ALL SELECT activity_id, experience_id, 1 FROM targetry_event JOIN fresh USING (seq) WHERE {IS_IMPRESSION}
+        UNION ALL SELECT activity_id, experience_id, 1 FROM fresh CROSS JOIN LATERAL (
+            SELECT kind, activity_id, experience_id FROM targetry_event WHERE targetry_event.seq = fresh.seq OFFSET 0
+        ) AS new WHERE {IS_IMPRESSION}
     ) AS one GROUP BY 1, 2 HAVING sum(impressions) <> 0
     """,
-    # Earlier orders of visitors who enter an activity now.
+    # Earlier orders of visitors who enter an activity now; many of them are queued.
     f"""
-    INSERT INTO counting SELECT {_FIELDS} FROM targetry_event
-    WHERE kind = 'order' AND activity_id = '' AND visitor IN (
-        SELECT visitor FROM (SELECT visitor, activity_id FROM counting WHERE {IS_IMPRESSION}) AS seen
-        LEFT JOIN targetry_participation USING (visitor, activity_id) WHERE experience_id IS NULL
-    );
+    CREATE TEMP TABLE entering ON COMMIT DROP AS
+        SELECT visitor, EXISTS (SELECT 1 {_EARLIER_ORDERS} OFFSET {_CHUNK}) AS has_many FROM (
+            SELECT DISTINCT visitor FROM (SELECT visitor, activity_id FROM counting WHERE {IS_IMPRESSION}) AS seen
+            LEFT JOIN targetry_participation USING (visitor, activity_id) WHERE experience_id IS NULL
+        ) AS entering;
+    INSERT INTO counting SELECT one.* FROM entering CROSS JOIN LATERAL (
+        SELECT {_FIELDS} {_EARLIER_ORDERS} OFFSET 0
+    ) AS one WHERE NOT has_many;
+    """,
+    _QUEUE_EARLIER_ORDERS,
+    # Purchases whose events are removed.
+    f"""
+    CREATE TEMP TABLE gone ON COMMIT DROP AS
+        SELECT old.* FROM (SELECT DISTINCT 'order ' || order_id AS order_key FROM removed) AS bought CROSS JOIN LATERAL (
+            SELECT activity_id, order_key, event_id, visitor FROM targetry_purchase AS one
+            WHERE one.order_key = bought.order_key OFFSET 0
+        ) AS old WHERE NOT {_HAS_EVENT}
+        UNION ALL SELECT old.* FROM {_REMOVED_VISITORS} AS bought CROSS JOIN LATERAL (
+            SELECT activity_id, order_key, event_id, visitor FROM targetry_purchase AS one
+            WHERE one.visitor = bought.visitor AND starts_with(order_key, 'event ') OFFSET 0
+        ) AS old WHERE NOT {_HAS_EVENT};
     CREATE TEMP TABLE buying ON COMMIT DROP AS
         SELECT visitor FROM counting WHERE kind = 'order'
         UNION SELECT visitor FROM removed WHERE visitor IS NOT NULL
+        UNION SELECT visitor FROM gone
         UNION SELECT one.visitor FROM (SELECT {_ORDER_KEY} AS order_key FROM counting WHERE kind = 'order') AS bought
             CROSS JOIN LATERAL ({_PURCHASES_OF_KEY} OFFSET 0) AS one;
     CREATE TEMP TABLE earlier ON COMMIT DROP AS {_CONTRIBUTION}
         WHERE visitor IN (SELECT visitor FROM counting UNION SELECT visitor FROM buying);
-    DELETE FROM targetry_participation WHERE visitor IN (SELECT visitor FROM removed);
-    DELETE FROM targetry_purchase WHERE visitor IN (SELECT visitor FROM removed);
+    DELETE FROM targetry_purchase AS own USING gone
+    WHERE own.order_key = gone.order_key AND own.activity_id = gone.activity_id;
+    UPDATE targetry_participation AS own SET
+        experience_id = NULL, first_ms = NULL, first_id = NULL, switched = false, last_click_ms = NULL, facts = NULL
+    FROM {_REMOVED_VISITORS} AS one WHERE own.visitor = one.visitor;
     """,
     f"""
     INSERT INTO targetry_participation AS own (visitor, activity_id, experience_id, first_ms, first_id, switched, facts)
@@ -172,6 +218,16 @@ _STEPS: Final = (
     ON CONFLICT (visitor, activity_id) DO UPDATE SET last_click_ms = excluded.last_click_ms
     WHERE own.last_click_ms IS NULL OR own.last_click_ms < excluded.last_click_ms;
     """,
+    # Orders without an activity no longer count for an activity whose impressions are removed;
+    # those of other visitors with the same ids can.
+    f"""
+    CREATE TEMP TABLE leaving ON COMMIT DROP AS
+        SELECT visitor, activity_id FROM earlier JOIN {_REMOVED_VISITORS} AS one USING (visitor)
+        WHERE experience_id IS NOT NULL
+        EXCEPT SELECT visitor, activity_id FROM targetry_participation JOIN {_REMOVED_VISITORS} AS one USING (visitor)
+        WHERE experience_id IS NOT NULL;
+    """,
+    _QUEUE_ORDERS_OF_LEAVING,
     # The purchases that are new, and the visitors who lose one to an earlier order of the same id.
     f"""
     CREATE TEMP TABLE made ON COMMIT DROP AS SELECT DISTINCT ON (activity_id, order_key) * FROM (
@@ -190,7 +246,8 @@ _STEPS: Final = (
         ) AS old;
     DELETE FROM made USING known
     WHERE is_earlier AND known.order_key = made.order_key AND known.activity_id = made.activity_id;
-    CREATE TEMP TABLE affected ON COMMIT DROP AS SELECT visitor, activity_id FROM known WHERE NOT is_earlier;
+    CREATE TEMP TABLE affected ON COMMIT DROP AS SELECT visitor, activity_id FROM known WHERE NOT is_earlier
+        UNION ALL SELECT visitor, activity_id FROM gone;
     INSERT INTO targetry_purchase AS own ({_PURCHASE_COLUMNS}) SELECT {_PURCHASE_COLUMNS} FROM made
     ON CONFLICT (order_key, activity_id) DO UPDATE SET
         at_ms = excluded.at_ms, event_id = excluded.event_id, visitor = excluded.visitor,
@@ -229,7 +286,10 @@ _STEPS: Final = (
         LEFT JOIN (SELECT DISTINCT *, true AS is_affected FROM affected) AS one USING (visitor, activity_id)
         WHERE is_affected IS NULL GROUP BY 1, 2
     ) AS found
-    WHERE own.visitor = found.visitor AND own.activity_id = found.activity_id
+    WHERE own.visitor = found.visitor AND own.activity_id = found.activity_id;
+    DELETE FROM targetry_participation AS own
+    USING (SELECT visitor FROM removed UNION SELECT visitor FROM gone) AS one WHERE own.visitor = one.visitor
+        AND experience_id IS NULL AND last_click_ms IS NULL AND last_order_ms IS NULL AND bound_orders = 0
     """,
     f"""
     CREATE TEMP TABLE change ON COMMIT DROP AS
@@ -265,10 +325,10 @@ def count_events(
     waiting = waiting_events(connection)
     done = 0
     while done < waiting and not is_stopped():
-        counted = _count_chunk(connection)
+        counted, queued = _count_chunk(connection)
         if not counted:
             break
-        done += counted
+        done, waiting = done + counted, waiting + queued
         progress(min(done, waiting), waiting)
     _count_changed_shares(connection)
     return done
@@ -280,14 +340,17 @@ def waiting_events(connection: Any) -> int:
     return int(connection.execute(query).fetchone()[0])
 
 
-def _count_chunk(connection: Any) -> int:
+def _count_chunk(connection: Any) -> tuple[int, int]:
+    """Return the number of queue entries that are counted, and of those that this queued."""
+    queued = 0
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         connection.execute(_START)
         taken = sum(int(connection.execute(statement).rowcount) for statement in _TAKE)
         for statement in _STEPS if taken else ():
-            connection.execute(statement)
-    return taken
+            rows = connection.execute(statement).rowcount
+            queued += int(rows) if statement in _QUEUING else 0
+    return taken, queued
 
 
 def _count_changed_shares(connection: Any) -> None:
