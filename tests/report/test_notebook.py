@@ -123,6 +123,7 @@ def test_notebook_shows_tables_and_pictures_with_escaped_names(folder: Path) -> 
         "1,200 visitors of 9,000 planned, 180 conversions, 0 orders",
         "10.00 %",
         "better: ship",
+        "safe",
         "Split",
     )
     assert [text for text in expected if text not in shown.texts] == []

@@ -15,7 +15,7 @@ from targetry.report.by_segment import SegmentReport, report_by_segment
 from targetry.report.forest import render_forest, segment_forest
 from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
-from targetry.report.notes import activity_notes
+from targetry.report.notes import activity_notes, describe_visitors
 from targetry.report.options import ReportOptions
 from targetry.report.panels import activity_panels, shorten_name
 from targetry.report.plot import plotted_activities
@@ -90,9 +90,8 @@ def _html(report: LoadedReport) -> Iterator[str]:
 
 
 def _activity(activity: ActivityReport, report: LoadedReport) -> Iterator[str]:
-    planned = "" if report.planned is None else f" of {report.planned:,} planned"
     yield f"<h3>{escape(shorten_name(activity.label))}</h3>"
-    yield f"<p>{activity.visitors:,} visitors{planned}, {activity.conversions:,} conversions, {activity.orders:,} orders</p>"
+    yield f"<p>{describe_visitors(report, activity)}, {activity.conversions:,} conversions, {activity.orders:,} orders</p>"
     split = activity.sample_ratio
     if split is not None and (split.sequential or split).is_mismatch:
         yield "<p><b>The split differs from the shares: find the cause first, no figure is reliable.</b></p>"
@@ -101,6 +100,11 @@ def _activity(activity: ActivityReport, report: LoadedReport) -> Iterator[str]:
     for position, one in enumerate(activity.experiences):
         yield _row(position, one, activity, report)
     yield "</tbody></table>"
+    for one in activity.experiences:
+        for guardrail in one.guardrails:
+            label = METRICS[guardrail.metric].label.lower()
+            limit = f"{escape(shorten_name(one.label))}, {label} ≥ −{100 * guardrail.margin:g} %"
+            yield f"<p>guardrail of {limit}: <b>{guardrail.state}</b></p>"
     for note in activity_notes(report, activity):
         yield f"<p><small>{escape(note)}</small></p>"
     panels = activity_panels(activity, report)

@@ -16,6 +16,16 @@ _LARGE_PART: Final = 0.05  # of an experience's revenue
 _LITTLE_LEFT: Final = 0.95  # of the variance
 
 
+def describe_visitors(report: Report, activity: ActivityReport) -> str:
+    """Return the number of an activity's visitors, and of those who are planned."""
+    visitors = pluralize(activity.visitors, "visitor")
+    if report.planned is None:
+        return visitors
+    if activity.compared == activity.visitors:
+        return f"{visitors} of {report.planned:,} planned"
+    return f"{visitors}, {activity.compared:,} of {report.planned:,} planned since the shares changed"
+
+
 def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
     """Yield the notes on an activity in the order of their weight."""
     if activity.shares_since_ms and activity.compared < activity.visitors:

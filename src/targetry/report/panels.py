@@ -214,7 +214,7 @@ def _split(activity: ActivityReport) -> Panel | None:
     values = [*_later_values(lines), *(one.y * factor for one in levels for factor in (0.95, 1.05))]
     return _over_time(
         "Split",
-        f"of the visitors up to each day (UTC); dashed: the shares{_split_p_value(looks[-1])}",
+        f"of visitors up to each day (UTC); dashed: shares{_split_p_value(looks[-1])}",
         lines,
         _format_percent,
         (min(values), max(values)),

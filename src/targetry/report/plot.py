@@ -254,6 +254,7 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
             ha="left" if is_left else "right",
             color=color,
             weight="bold",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         )
     axes.set_xlim(panel.x_range)
     axes.set_ylim(panel.y_range)

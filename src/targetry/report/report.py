@@ -343,7 +343,7 @@ def _activity(
     is_corrected: bool,
 ) -> ActivityReport:
     rows = list(_rows(activity, count))
-    others = _compared_positions(activity, rows)
+    others = compared_positions(activity.type, [one.share for one, _ in rows])
     cohorts = [one.cohorts for _, one in rows]
     totals = cumulate(cohorts)
     split, looks = _split(rows, totals, options)
@@ -376,15 +376,19 @@ def _activity(
     )
 
 
-def _compared_positions(activity: ActivityDescription, rows: Sequence[_Row]) -> list[int]:
+def compared_positions(kind: str | None, shares: Sequence[float | None]) -> list[int]:
     """Return the positions of the experiences whose visitors are a random part of the activity's.
 
     An experience without a share is not, if others have one: the activity no longer has it.
+
+    Args:
+        kind: The type of the activity.
+        shares: The share of each experience, the control's first.
     """
-    if activity.type == TARGETED:
+    if kind == TARGETED:
         return []
-    have_shares = any(one.share is not None for one, _ in rows)
-    return [place for place, (one, _) in enumerate(rows) if place and not (have_shares and one.share is None)]
+    have_shares = any(share is not None for share in shares)
+    return [place for place, share in enumerate(shares) if place and not (have_shares and share is None)]
 
 
 def _visitors(sums: Iterable[Cohort]) -> int:

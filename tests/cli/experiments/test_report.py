@@ -333,8 +333,8 @@ def test_split_check_starts_at_the_last_change_of_shares(tmp_path: Path) -> None
 def test_table_has_the_visitors_since_the_shares_changed(tmp_path: Path) -> None:
     early = [event(f"early{n}", visitor=f"early{n}", at=500) for n in range(100)]
     kept(tmp_path, [*early, *SPLIT], msgspec.structs.replace(ACTIVITY, shares_since_ms=900))
-    text = text_output("-d", tmp_path, width=120)
-    assert "2,100 visitors · " in text
+    text = text_output("-d", tmp_path, "--planned", "5000", width=120)
+    assert "2,100 visitors, 2,000 of 5,000 planned since the shares changed · " in text
     assert " of 1,000 " in text
     note = "experiences have the 2,000 visitors since the shares changed: earlier ones are not comparable"
     assert f"\n{note}\n" in text
@@ -527,6 +527,14 @@ def test_report_by_a_fact_has_a_row_for_each_segment(tmp_path: Path) -> None:
     (segment,) = made["segments"]["activities"]["1"]
     assert (segment["value"], segment["visitors"]) == ("chrome", 2000)
     assert run("-d", tmp_path, "--by", "country").exit_code == 2
+
+
+def test_segments_of_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
+    events = [msgspec.structs.replace(one, facts={"browser": "chrome"}) for one in SPLIT]
+    targeted = (ExperienceDescription("0", "US"), ExperienceDescription("1", "Others"))
+    kept(tmp_path, events, ActivityDescription("1", "Hero", "landing", targeted))
+    text = text_output("-d", tmp_path, "--by", "browser", "-o", "markdown")
+    assert "| chrome | US | 1,000 | 10.00 % | – |  |\n|  | Others | 1,000 | 13.00 % | – |  |" in text
 
 
 def test_report_by_a_fact_upgrades_a_ledger_without_sums_of_segments(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from targetry.report.comparison import MetricReport
 from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
-from targetry.report.notes import activity_notes
+from targetry.report.notes import activity_notes, describe_visitors
 from targetry.report.report import ActivityReport, ExperienceReport, Rate, Report
 from targetry.report.verdicts import verdict_words
 
@@ -73,10 +73,7 @@ def _print_activity(out: Console, report: Report, activity: ActivityReport) -> N
 
 
 def _counts(report: Report, activity: ActivityReport) -> str:
-    visitors = pluralize(activity.visitors, "visitor")
-    if report.planned is not None:
-        visitors += f" of {report.planned:,} planned"
-    facts = [visitors, pluralize(activity.impressions, "impression")]
+    facts = [describe_visitors(report, activity), pluralize(activity.impressions, "impression")]
     facts.append(pluralize(activity.conversions, "conversion"))
     if activity.orders:
         facts += [pluralize(activity.orders, "order"), f"revenue {activity.revenue:,.2f}"]
@@ -190,8 +187,8 @@ def _print_split(out: Console, activity: ActivityReport) -> None:
     expected = " / ".join(f"{number:,.0f}" for number in ratio.expected)
     out.print(Text.assemble(("the split differs from the shares", "bold red"), f"{since}: {got} visitors,"))
     out.print(Text(f"  {expected} expected (p {_compared(check.p_value)}); the rates are not reliable,"))
-    out.print(Text("  find the cause first: a redirect or an error in one experience, bots, impressions"))
-    out.print(Text("  that are sent late, shares that were changed elsewhere"))
+    out.print(Text("  find the cause first: a redirect or an error in one experience, bots,"))
+    out.print(Text("  impressions that are sent late, shares that were changed elsewhere"))
 
 
 def _print_guardrails(out: Console, activity: ActivityReport) -> None:

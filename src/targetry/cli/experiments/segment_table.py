@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich import box
@@ -15,7 +15,7 @@ from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
 from targetry.report.by_segment import ActivitySegment, SegmentFigures, SegmentReport
 from targetry.report.inference.metrics import METRICS, format_mean
-from targetry.report.report import ActivityReport, Report
+from targetry.report.report import ActivityReport, Report, compared_positions
 
 _MOST: Final = 20
 
@@ -38,8 +38,9 @@ def print_segments(report: Report, segments: SegmentReport) -> None:
         table.add_column("Experience", max_width=30, overflow="fold")
         for heading in ("Visitors", METRICS[report.metric].label, "Lift", "p-value"):
             table.add_column(heading, justify="right")
+        compared = _compared(activity)
         for part, number, one in _rows(found):
-            lift, interval, p_value = _lift(one, is_control=number == 0)
+            lift, interval, p_value = _lift(one, number, compared)
             table.add_row(
                 Text("" if number else _value(part)),
                 Text(_name(one)),
@@ -68,8 +69,9 @@ def render_markdown_segments(report: Report, segments: SegmentReport) -> str:
             f"| {by} | Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value |",
             "| --- | --- | ---: | ---: | ---: | ---: |",
         ]
+        compared = _compared(activity)
         for part, number, one in _rows(found):
-            lift, interval, p_value = _lift(one, is_control=number == 0)
+            lift, interval, p_value = _lift(one, number, compared)
             ends = f" ({interval.replace('…', ' … ')})" if interval else ""
             lines.append(
                 f"| {'' if number else escape_markdown(_value(part))} | {escape_markdown(_name(one))} "
@@ -101,10 +103,16 @@ def _mean(one: SegmentFigures, metric: str) -> str:
     return f"{format_mean(metric, one.mean)}{' %' if metric == 'conversion' else ''}"
 
 
-def _lift(one: SegmentFigures, *, is_control: bool) -> tuple[str, str, str]:
+def _compared(activity: ActivityReport) -> list[int]:
+    return compared_positions(activity.type, [one.share for one in activity.experiences])
+
+
+def _lift(one: SegmentFigures, position: int, compared: Sequence[int]) -> tuple[str, str, str]:
     """Return the lift, its interval and its p-value, empty where there is none."""
-    if is_control or one.mean is None:
-        return "control" if is_control else "", "", ""
+    if position == 0 and compared:
+        return "control", "", ""
+    if position not in compared or one.mean is None:
+        return "–", "", ""
     if one.lift is None or one.p_value is None:
         return "too early", "", ""
     ends = one.lift_interval
