@@ -28,7 +28,7 @@ RULE_OFFERS = "get_offers on device, parameter rule"
 MEMORY_PROVIDER = "OpenFeature, its in-memory provider"
 # Call → most instructions, and of which call they are at most which part.
 LIMITS: dict[str, tuple[int, str | None, float]] = {
-    AB_OFFERS: (118_500, None, 1),
+    AB_OFFERS: (115_000, None, 1),
     "decide, A/B test": (12_000, AB_OFFERS, 1 / 8),
     "decide, A/B test, reported": (16_400, AB_OFFERS, 1 / 5),
     "decide, parameter rule": (17_000, RULE_OFFERS, 1 / 6),

@@ -23,6 +23,7 @@ from targetry._client.call_options import (
 )
 from targetry._client.decisions.call_settings import CallSettings
 from targetry._client.decisions.flag_evaluator import FlagDetails, Step, details_of, wanted_type
+from targetry._client.decisions.hook_runner import HookRunner
 from targetry._client.decisions.visitor_decisions import PreparedVisitor
 from targetry._client.options import (
     CLIENT_SECTION,
@@ -294,15 +295,8 @@ class AsyncTargetClient(BaseClient):
         return step if self._geo is None else await self._geo.resolve(step, enabled=True)
 
     async def _decide(self, offer: CallSettings) -> TargetDeliveryResponse:
-        if self._hooks is None or offer.kind == "flag":
-            return await self._respond(offer)
-        method, request = offer.decisioning_method, offer.request
-        with self._hooks.begin(offer.kind, method, None, request, offer.session_id) as observed:
-            offer.observed = observed
-            result = observed.result = await self._respond(offer)
-        return result
-
-    async def _respond(self, offer: CallSettings) -> TargetDeliveryResponse:
+        if self._hooks is not None and offer.observed is None and offer.kind != "flag":
+            return await self._observe(offer, self._hooks)
         pipeline = self._pipeline
         call = pipeline.prepare_call(offer)
         if not call.is_local:
@@ -311,6 +305,13 @@ class AsyncTargetClient(BaseClient):
         if address is not None and self._geo is not None:
             call.prepared.set_geo(await self._geo.resolve(address, enabled=True))
         return pipeline.decide(call)
+
+    async def _observe(self, offer: CallSettings, hooks: HookRunner) -> TargetDeliveryResponse:
+        method, request = offer.decisioning_method, offer.request
+        with hooks.begin(offer.kind, method, None, request, offer.session_id) as observed:
+            offer.observed = observed
+            result = observed.result = await self._decide(offer)
+        return result
 
     async def _call_delivery_api(self, call: PreparedCall) -> TargetDeliveryResponse:
         flow = self._pipeline.delivery_flow(call)

@@ -20,6 +20,7 @@ from targetry._client.call_options import (
 from targetry._client.callbacks import CallbackPool
 from targetry._client.decisions.call_settings import CallSettings
 from targetry._client.decisions.flag_evaluator import FlagDetails, Step, details_of, wanted_type
+from targetry._client.decisions.hook_runner import HookRunner
 from targetry._client.decisions.visitor_decisions import PreparedVisitor
 from targetry._client.options import CLIENT_SECTION, ClientOptions, client_settings, documented
 from targetry._client.pipeline import Attempt, PreparedCall, as_transport_error
@@ -453,15 +454,8 @@ class TargetClient(BaseClient):
         return step if self._geo is None else self._geo.resolve(step, enabled=True)
 
     def _decide(self, offer: CallSettings, submitted: float | None = None) -> TargetDeliveryResponse:
-        if self._hooks is None or offer.kind == "flag":
-            return self._respond(offer, submitted)
-        method, request = offer.decisioning_method, offer.request
-        with self._hooks.begin(offer.kind, method, None, request, offer.session_id) as observed:
-            offer.observed = observed
-            result = observed.result = self._respond(offer, submitted)
-        return result
-
-    def _respond(self, offer: CallSettings, submitted: float | None) -> TargetDeliveryResponse:
+        if self._hooks is not None and offer.observed is None and offer.kind != "flag":
+            return self._observe(offer, self._hooks, submitted)
         pipeline = self._pipeline
         call = pipeline.prepare_call(offer, submitted)
         if not call.is_local:
@@ -471,6 +465,15 @@ class TargetClient(BaseClient):
             left_s = pipeline.deadline(call) - time.perf_counter()
             call.prepared.set_geo(self._geo.resolve(address, enabled=True, within_s=left_s))
         return pipeline.decide(call)
+
+    def _observe(
+        self, offer: CallSettings, hooks: HookRunner, submitted: float | None
+    ) -> TargetDeliveryResponse:
+        method, request = offer.decisioning_method, offer.request
+        with hooks.begin(offer.kind, method, None, request, offer.session_id) as observed:
+            offer.observed = observed
+            result = observed.result = self._decide(offer, submitted)
+        return result
 
     def _call_delivery_api(self, call: PreparedCall) -> TargetDeliveryResponse:
         flow = self._pipeline.delivery_flow(call)
