@@ -34,14 +34,13 @@ from targetry.models.response import merged_content
 _NO_PARAMETERS = MboxRequest(index=0)
 
 
-class VisitorFacts(msgspec.Struct, dict=True, eq=False):
+class VisitorFacts(RequestFacts, kw_only=True):
     """The facts that all decisions for one visitor share, each computed at the first access.
 
-    `request` has the browser, geo location, page and allocations; `details` the visitor's own
-    parameters. `is_unlocated`: the place of its IP address was never looked up.
+    `details` has the visitor's own parameters. `is_unlocated`: the place of its IP address was
+    never looked up. Time and failures belong to each decision; those of this object are not used.
     """
 
-    request: RequestFacts
     details: MboxRequest
     property_token: str | None = None
     is_unlocated: bool = False
@@ -64,9 +63,16 @@ def visitor_facts(
 
     `context` and `parameters` must not change afterwards.
     """
-    request = RequestFacts(context, visitor, client_code, 0)
     details = _NO_PARAMETERS if parameters is None else MboxRequest(index=0, parameters=parameters)
-    return VisitorFacts(request, details, property_token, is_unlocated)
+    return VisitorFacts(
+        context,
+        visitor,
+        client_code,
+        0,
+        details=details,
+        property_token=property_token,
+        is_unlocated=is_unlocated,
+    )
 
 
 class MboxOutcome(msgspec.Struct, dict=True, eq=False):
@@ -123,7 +129,7 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
     def options(self) -> list[Option]:
         """Return the options, as `execute` has them."""
         names = self.rules.geo_tokens
-        geo_tokens = personalize.geo_tokens(self.visitor.request.context.geo, names) if names else {}
+        geo_tokens = personalize.geo_tokens(self.visitor.context.geo, names) if names else {}
         facts = self.facts if any(template.needs_facts for template in self.templates) else None
         if len(self.templates) == 1:
             template = self.templates[0]
@@ -194,7 +200,7 @@ def decide_mbox(
         facts = _mbox_facts(name, visitor, parameters, now_ms)
         rule = first_match(runs, facts)
     else:
-        rule = first_in_window(runs, visitor.request)
+        rule = first_in_window(runs, visitor)
     if rule is None:
         return MboxOutcome(rules, name, visitor, parameters, now_ms, location, _facts=facts)
     template = rule.template or rules.template(rule)
@@ -216,8 +222,8 @@ def decide_mbox(
 def _mbox_facts(name: str, visitor: VisitorFacts, parameters: dict[str, Any] | None, now_ms: float) -> Facts:
     """Return the facts of an mbox for one decision."""
     if parameters is None:
-        return _VisitorsMboxFacts(visitor.request, visitor.details, name, moment_ms=now_ms, shared=visitor)
-    return _MboxFacts(visitor.request, MboxRequest(index=0, parameters=parameters), name, moment_ms=now_ms)
+        return _VisitorsMboxFacts(visitor, visitor.details, name, moment_ms=now_ms)
+    return _MboxFacts(visitor, MboxRequest(index=0, parameters=parameters), name, moment_ms=now_ms)
 
 
 def impressions_of(templates: Sequence[Template], moment_ms: float) -> list[Impression]:
@@ -235,10 +241,7 @@ def impressions_of(templates: Sequence[Template], moment_ms: float) -> list[Impr
 
 
 class _MboxFacts(Facts, kw_only=True):
-    """The facts of an mbox for one decision, with the time and the failures of that decision.
-
-    `request` is shared by all decisions for the visitor; its time and failures are not used.
-    """
+    """The facts of an mbox for one decision, with the time and the failures of that decision."""
 
     moment_ms: float
     failures: tuple[RuleFailure, ...] = ()
@@ -265,10 +268,9 @@ class _MboxFacts(Facts, kw_only=True):
 
 
 class _VisitorsMboxFacts(_MboxFacts, kw_only=True):
-    """The facts of an mbox that is decided with the visitor's own parameters."""
-
-    shared: VisitorFacts
+    """The facts of an mbox that is decided with the parameters of `request`, a `VisitorFacts`."""
 
     @property
     def mbox(self) -> dict[str, Any]:
-        return self.shared.mbox
+        parameters: dict[str, Any] = self.request.mbox  # type: ignore[attr-defined]
+        return parameters

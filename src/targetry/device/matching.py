@@ -33,7 +33,7 @@ def first_match(runs: tuple[Run, ...], facts: Facts) -> CompiledRule | None:
             allocation = (
                 allocations[activity_id]
                 if activity_id in allocations
-                else facts.request.allocation(activity_id)
+                else facts.request.allocate(activity_id)
             )
         for rule in rules:
             if (
@@ -51,9 +51,7 @@ def first_in_window(runs: tuple[Run, ...], request: RequestFacts) -> CompiledRul
     for _, activity_id, uses_allocation, rules in runs:
         if not uses_allocation:
             return rules[0]
-        allocation = (
-            allocations[activity_id] if activity_id in allocations else request.allocation(activity_id)
-        )
+        allocation = allocations[activity_id] if activity_id in allocations else request.allocate(activity_id)
         for rule in rules:
             if allocation <= rule.high and rule.low <= allocation:
                 return rule

@@ -49,8 +49,8 @@ def evaluate_all(
         note_failures: Receives the rules that could not be evaluated.
     """
     for name in flag_mboxes(rules):
-        if not facts.request.visitor:
-            facts.request.allocations.clear()  # each flag needs an id by itself or not
+        if not facts.visitor:
+            facts.allocations.clear()  # each flag needs an id by itself or not
         outcome = decide_mbox(rules, name, facts, parameters, now_ms)
         if outcome is None:
             yield [failed(name, not_decided(name))]

@@ -97,7 +97,7 @@ def not_decided(mbox: str) -> FlagError:
 
 def flag_set_id(facts: VisitorFacts) -> str:
     """Return the id of a visitor's flags: the property token, or the client code."""
-    return facts.property_token or facts.request.client_code
+    return facts.property_token or facts.client_code
 
 
 def evaluate_on_device(
@@ -120,7 +120,7 @@ def evaluate_on_device(
         FlagError: `FLAG_NOT_FOUND`, `TARGETING_KEY_MISSING` or `TYPE_MISMATCH`.
     """
     facts = outcome.visitor
-    if not facts.request.visitor and facts.request.allocations:
+    if not facts.visitor and facts.allocations:
         raise FlagError(
             "TARGETING_KEY_MISSING", "an activity splits its visitors, and the context names none"
         )

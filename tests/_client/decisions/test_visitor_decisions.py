@@ -234,11 +234,11 @@ def test_context_as_model_or_mapping_makes_the_same_visitor(
             visitor._prepared.request.request_id = None
         assert made._prepared.request == read._prepared.request
         assert made._facts.details == read._facts.details
-        assert made._facts.request.visitor == read._facts.request.visitor
+        assert made._facts.visitor == read._facts.visitor
         assert made._facts.property_token == read._facts.property_token == "p"
         assert context.time_offset_in_minutes is None  # the visitor has a copy
         context.user_agent = "changed"
-        assert made._facts.request.context.user_agent == "Mozilla/5.0"
+        assert made._facts.context.user_agent == "Mozilla/5.0"
 
 
 def test_visitor_keyword_that_is_none_of_them_raises_a_type_error(make: Any) -> None:

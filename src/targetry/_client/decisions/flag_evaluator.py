@@ -231,7 +231,7 @@ class FlagEvaluator:
             return (yield from self._evaluate_all(subject))
         decisions = self._decisions
         with self._hooks.begin("all_flags", decisions.method) as observed:
-            outcome = observed.outcome = FlagOutcome(subject.visitor._facts.request.visitor)
+            outcome = observed.outcome = FlagOutcome(subject.visitor._facts.visitor)
             evaluations = yield from self._evaluate_all(subject)
             outcome.add_flags(evaluations, decisions.property_token or decisions.client_code)
         return evaluations
@@ -358,7 +358,7 @@ class FlagEvaluator:
         decisions = self._decisions
         subject = self._subject(visitor, context)
         if observed is not None:
-            observed.visitor_id = subject.visitor._facts.request.visitor
+            observed.visitor_id = subject.visitor._facts.visitor
         rules, is_stale = decisions.rules_in_use()
         if rules is None and decisions.method is _ON_DEVICE:
             raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
@@ -414,11 +414,11 @@ class FlagEvaluator:
             if decisions.method is _ON_DEVICE:
                 raise not_decided(mbox)
             return None
-        if outcome._facts is not None and outcome.failures:
-            decisions.note_failures(outcome.failures)
+        if outcome._facts is not None and outcome._facts.failures:
+            decisions.note_failures(outcome._facts.failures)
         evaluation = evaluate_on_device(key, parsed, wanted, outcome, is_stale)
         if outcome.has_impressions and visitor.qa_mode is None:
-            identity = facts.request.visitor
+            identity = facts.visitor
             if self._impressions == "once" and identity:  # without an id each visitor is another
                 entry, clock = (identity, mbox, outcome.templates[0].experience), self._clock
                 if self._window.admit(entry, clock()):
@@ -462,7 +462,7 @@ class FlagEvaluator:
         entry = None
         is_execute = self._impressions == "always"
         if self._impressions == "once":
-            identity = facts.request.visitor
+            identity = facts.visitor
             entry = (identity, parsed.mbox, tuple(sorted((parameters or {}).items()))) if identity else None
             is_execute = entry is None or self._window.is_open(entry, self._clock())
             if not is_execute:

@@ -73,7 +73,7 @@ class PreparedVisitor(msgspec.Struct, frozen=True, eq=False, gc=False):
         if prepared is None:
             settings = self._settings
             if settings is None:
-                request = DeliveryRequest(id=self._ids, context=self._facts.request.context)
+                request = DeliveryRequest(id=self._ids, context=self._facts.context)
                 settings = CallSettings(request, _ON_DEVICE, self._session_id)
             made = self._owner.prepare(settings.request, settings)
             prepared = self._shared.setdefault("prepared", made)
@@ -425,8 +425,8 @@ class VisitorDecisions:
         outcome = decide_mbox(rules, name, visitor._facts, merged, time.time() * 1000.0)
         if outcome is None:
             return Decision(name, is_stale, None, visitor)
-        if outcome._facts is not None and outcome.failures:
-            self.note_failures(outcome.failures)
+        if outcome._facts is not None and outcome._facts.failures:
+            self.note_failures(outcome._facts.failures)
         if shown and (shown := outcome.has_impressions):
             cluster, hand_over = self._defaults.sticky_cluster, self._hand_over
             hand_over(DecisionReport(outcome.templates, outcome.moment_ms, cluster, visitor))
@@ -435,7 +435,7 @@ class VisitorDecisions:
     def observe(self, observed: ObservedCall, decision: Decision) -> None:
         """Fill in what hooks see of a decision."""
         facts = decision._visitor._facts
-        outcome = observed.outcome = FlagOutcome(facts.request.visitor)
+        outcome = observed.outcome = FlagOutcome(facts.visitor)
         if decision._outcome is None:
             return
         outcome.decided_by = _ON_DEVICE

@@ -93,8 +93,11 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
     def allocation(self, activity_id: str) -> float:
         """Return the visitor's allocation in an activity, 0.00 to 99.99."""
         value = self.allocations.get(activity_id)
-        if value is None:
-            value = self.allocations[activity_id] = bucket(self.client_code, activity_id, self.visitor) / 100
+        return self.allocate(activity_id) if value is None else value
+
+    def allocate(self, activity_id: str) -> float:
+        """Compute the visitor's allocation in an activity that is not in `allocations`."""
+        value = self.allocations[activity_id] = bucket(self.client_code, activity_id, self.visitor) / 100
         return value
 
     @Lazy

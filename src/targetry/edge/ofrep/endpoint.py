@@ -331,7 +331,7 @@ class OfrepEndpoint:
             asked,
             FlagSummary(None, counted.total()),
             evaluations=observed,
-            visitor=facts.request.visitor,
+            visitor=facts.visitor,
         )
 
     def _events_uri(self, target: OfrepTarget, artifact: LoadedArtifact) -> str:
@@ -351,7 +351,7 @@ class OfrepEndpoint:
             response = failure_response(400, str(error), error.code)
         visitor = ""
         if self._hooks is not None and asked is not None:
-            visitor = subject_facts(asked.subject, asked.artifact.client).request.visitor
+            visitor = subject_facts(asked.subject, asked.artifact.client).visitor
         return Outcome(
             response,
             at_ms,

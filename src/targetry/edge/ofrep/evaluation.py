@@ -162,7 +162,7 @@ def decide_flag(
     if outcome.failures:
         note_failures(outcome.failures)
     evaluation = evaluate_on_device(key, parsed, None, outcome, is_stale)
-    return DecidedFlag(evaluation, outcome, facts.request.visitor)
+    return DecidedFlag(evaluation, outcome, facts.visitor)
 
 
 def decide_all(
