@@ -8,18 +8,18 @@ from collections.abc import Iterator
 
 from support.prose import ROOT, Prose, files, passages
 
-# Pronouns for programs, metaphors and idioms, each with a plain word in its place.
+# Pronouns for programs, metaphors and idioms, each with a plain word in its place, in lower case:
+# a search that ignores the case takes three times as long.
 BANNED = re.compile(
     r"\b(?:he|him|his|himself|who(?:m|se)?(?:ever|soever)|nobody|somebody|who asks|tells?|told|telling|anew|heed(?:s|ed)?|"
     r"in vain|for ever|(?:be|was|were|is|are) had|of one's own|by way of|beside|"
-    r"courier|scribe|crew|road|shelf|bell)\b",
-    re.IGNORECASE,
+    r"courier|scribe|crew|road|shelf|bell)\b"
 )
 # A sentence that starts with a relative pronoun has no subject; a question may.
 OPENER = r"(?:What(?:ever)?|Who(?:m|se|ever)?|Such)\b"
 OPENING = re.compile(rf"(?:^|(?<=[.!?:;]\s)){OPENER}[^.!?]*(?:[.!]|$)(?!\?)")
-# A file without a match has no finding. Literals next to each other can divide a phrase.
-CANDIDATE = re.compile("(?i:" + BANNED.pattern.replace(" ", r"\W+") + rf")|\b{OPENER}")
+# Literals next to each other can divide a phrase.
+DIVIDED = re.compile(BANNED.pattern.replace(" ", r"\W+"))
 TEST_NAME = re.compile(
     r"^test_(?:\w*_)?(?:whoever|nobody|somebody|told|tells?|anew|heed(?:s|ed)?|in_vain|for_ever|had|ones_own)(?:_|$)"
 )
@@ -31,7 +31,7 @@ PUBLIC_CLASS = re.compile(r"^class ([^\W_]\w*)", re.MULTILINE)
 
 def findings(passage: Prose) -> Iterator[str]:
     """Return where a passage uses a banned word or starts a sentence with a relative pronoun."""
-    for hit in BANNED.finditer(passage.text):
+    for hit in BANNED.finditer(passage.text.lower()):
         yield f"{passage.place(hit.start())}: {hit.group()}"
     headless = (
         re.sub(r"^#+ .*$", "", passage.text, flags=re.MULTILINE) if passage.kind == "page" else passage.text
@@ -39,6 +39,11 @@ def findings(passage: Prose) -> Iterator[str]:
     if passage.kind != "message":
         for hit in OPENING.finditer(headless):
             yield f"{passage.place(hit.start())}: starts with {hit.group()[:40]!r}"
+
+
+def can_be_wrong(_file: str, text: str) -> bool:
+    """Return whether a file has the words of a finding, in its prose or in its code."""
+    return bool(DIVIDED.search(text.lower()) or re.search(OPENER, text))
 
 
 def wrong_test_names(file: str) -> Iterator[str]:
@@ -51,7 +56,7 @@ def wrong_test_names(file: str) -> Iterator[str]:
 
 
 def test_prose_uses_no_banned_word() -> None:
-    assert [place for passage in passages(CANDIDATE) for place in findings(passage)] == []
+    assert [place for passage in passages(can_be_wrong) for place in findings(passage)] == []
 
 
 def test_names_of_tests_are_short_and_use_no_banned_word() -> None:
@@ -84,5 +89,5 @@ def test_rules_find_samples_of_banned_prose() -> None:
         "The hero is shown.",
     )
     assert [text for text in wrong if not list(findings(Prose("a.py", 1, text, "docstring")))] == []
-    assert [text for text in wrong if not CANDIDATE.search(text)] == []
+    assert [text for text in wrong if not can_be_wrong("a.py", text)] == []
     assert [text for text in right if list(findings(Prose("a.py", 1, text, "docstring")))] == []

@@ -12,12 +12,13 @@ PATH = re.compile(
     r"(?<![\w/.-])(?:src|tests|docs|benchmarks|examples|scripts|\.ci)/[\w./*-]*\w(?:#[\w-]+|::\w+)?"
 )
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
-DIVERGENCE = re.compile(r"\b[BD]-\d{2}\b")
-FAULT = re.compile(r"\b[FLB]\d{1,2}\b")
+# Letters come before what is required on their left: a search for them takes a sixth of the time.
+DIVERGENCE = re.compile(r"[BD](?<=\b.)-\d{2}\b")
+FAULT = re.compile(r"[FLB](?<=\b.)\d{1,2}\b")
 # Names of documents that are not in this repository.
-FOREIGN = re.compile(r"\bspec/|\.\./shared|\b(?:DESIGN|STYLE|WRITING|RELIABILITY|DEPENDENCIES)(?:\.md)?\b")
-# A file without a match has no reference.
-CANDIDATE = re.compile("|".join((PATH.pattern, DIVERGENCE.pattern, FAULT.pattern, FOREIGN.pattern, r"\]\(")))
+FOREIGN = re.compile(
+    r"spec/(?<=\bspec/)|\.\./shared|(?:DESIGN|STYLE|WRITING|RELIABILITY|DEPENDENCIES)(?:\.md)?\b"
+)
 ANCHOR = re.compile(r'<a id="([\w-]+)">')
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
@@ -76,8 +77,13 @@ def dangling(passage: Prose) -> Iterator[str]:
                 yield f"{passage.place(hit.start())}: {hit.group()}"
 
 
+def can_dangle(file: str, text: str) -> bool:
+    """Return whether a file has such references, in its prose or in its code."""
+    return any(dangling(Prose(file, 1, text, "page")))
+
+
 def test_each_reference_leads_somewhere() -> None:
-    assert [place for passage in passages(CANDIDATE) for place in dangling(passage)] == []
+    assert [place for passage in passages(can_dangle) for place in dangling(passage)] == []
 
 
 def test_dangling_references_are_found() -> None:
@@ -98,6 +104,6 @@ def test_dangling_references_are_found() -> None:
         "F1",
     )
     assert [text for text in wrong if not list(dangling(Prose("tests/a.py", 1, text, "comment")))] == []
-    assert [text for text in wrong if not CANDIDATE.search(text)] == []
+    assert [text for text in wrong if not can_dangle("tests/a.py", text)] == []
     assert [text for text in right if list(dangling(Prose("tests/a.py", 1, text, "comment")))] == []
     assert list(dangling(Prose("docs/a.md", 1, "[page](none.md)", "page"))) == ["docs/a.md:1: ](none.md)"]

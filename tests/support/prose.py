@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -48,10 +48,14 @@ def files() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name.endswith((".py", *PAGES)) and name not in EXCLUDED))
 
 
-def passages(pattern: re.Pattern[str]) -> Iterator[Prose]:
-    """Yield the passages of the files whose text matches, since parsing all files takes seconds."""
+def passages(can_have: Callable[[str, str], bool]) -> Iterator[Prose]:
+    """Yield the passages of files that can have a finding, since parsing all files takes seconds.
+
+    Args:
+        can_have: Takes the path and the text of a file.
+    """
     for file in files():
-        if pattern.search((ROOT / file).read_text("utf-8")):
+        if can_have(file, (ROOT / file).read_text("utf-8")):
             yield from prose(file)
 
 
