@@ -21,21 +21,20 @@ from support.browser import browser, chromium
 from support.edge_sockets import wait_until
 from support.shops import LONGEST_S, Server, commands, served
 
+pytestmark = pytest.mark.slow
 FAR = 4_000_000_000
 VISITORS = 200
 GUNICORN = "gunicorn shop:app --bind localhost:8000 --workers 2 --preload"
 FASTAPI = pytest.param(("fastapi", commands("fastapi")[1]), id="fastapi uvicorn")
 SERVERS = [
     FASTAPI,
-    pytest.param(("django", commands("django")[1]), id="django gunicorn", marks=pytest.mark.slow),
-    pytest.param(
-        ("flask", f"{GUNICORN} --worker-class gevent"), id="flask gunicorn gevent", marks=pytest.mark.slow
-    ),
-    pytest.param(("django", commands("django")[7]), id="django uvicorn", marks=pytest.mark.slow),
-    pytest.param(("django", "daphne -p 8000 shop:asgi"), id="django daphne", marks=pytest.mark.slow),
-    pytest.param(("flask", commands("flask")[1]), id="flask gunicorn", marks=pytest.mark.slow),
-    pytest.param(("flask", f"{GUNICORN} --threads 4"), id="flask gunicorn gthread", marks=pytest.mark.slow),
-    pytest.param(("starlette", commands("starlette")[1]), id="starlette uvicorn", marks=pytest.mark.slow),
+    pytest.param(("django", commands("django")[1]), id="django gunicorn"),
+    pytest.param(("flask", f"{GUNICORN} --worker-class gevent"), id="flask gunicorn gevent"),
+    pytest.param(("django", commands("django")[7]), id="django uvicorn"),
+    pytest.param(("django", "daphne -p 8000 shop:asgi"), id="django daphne"),
+    pytest.param(("flask", commands("flask")[1]), id="flask gunicorn"),
+    pytest.param(("flask", f"{GUNICORN} --threads 4"), id="flask gunicorn gthread"),
+    pytest.param(("starlette", commands("starlette")[1]), id="starlette uvicorn"),
 ]
 
 
@@ -97,7 +96,6 @@ def test_visitors_at_once_get_their_own_cookies_and_impressions(server: Server) 
     wait_until(lambda: viewers(server).issuperset(visitors))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_commands_of_the_readme_show_what_it_says(
     server: Server, request: pytest.FixtureRequest, tmp_path: Path
@@ -120,7 +118,6 @@ def test_commands_of_the_readme_show_what_it_says(
     }
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
 @pytest.mark.parametrize("server", [FASTAPI], indirect=True)
 def test_browser_has_no_cookie_before_consent_and_one_experience_after(

@@ -89,7 +89,7 @@ class Site:
 
 @pytest.fixture(
     params=[
-        pytest.param((gunicorn,), marks=[needs_gunicorn, pytest.mark.slow], id="gunicorn"),
+        pytest.param((gunicorn,), marks=needs_gunicorn, id="gunicorn"),
         pytest.param((gunicorn, "--preload"), marks=needs_gunicorn, id="gunicorn preload"),
         pytest.param((uwsgi, "--py-call-uwsgi-fork-hooks"), marks=needs_uwsgi, id="uwsgi preload"),
         pytest.param((uwsgi, "--lazy-apps"), marks=needs_uwsgi, id="uwsgi"),
@@ -107,6 +107,7 @@ def site(request: pytest.FixtureRequest, target: Target, tmp_path: Path) -> Iter
         site.process.wait()
 
 
+@pytest.mark.slow
 def test_each_forked_worker_decides_calls_refreshes_and_reports_once(site: Site, target: Target) -> None:
     with ThreadPoolExecutor(8) as pool:
         seen = list(pool.map(site.ask, [f"s{number}" for number in range(60)]))

@@ -139,9 +139,11 @@ client.close()
 
 
 @needs_fork
-def test_fork_during_calls_and_reports_blocks_no_process(run: Run, target: Target) -> None:
+@pytest.mark.parametrize("children", [3, *slow(8)])
+def test_fork_during_calls_and_reports_blocks_no_process(children: int, run: Run, target: Target) -> None:
     """Check with threads that hold each lock while others use the client in all ways and fork."""
     run(
+        f"children = {children}"
         """
 client = TargetClient.create(on_device, polling_interval=1000)
 over = threading.Event()
@@ -164,7 +166,7 @@ def child():
     client.stats()
     client.close(10)
     assert client.stats().notifications.sent == 2, client.stats()
-wait_for(*[in_child(child) for _ in range(8)])
+wait_for(*[in_child(child) for _ in range(children)])
 over.set()
 for thread in threads:
     thread.join()
@@ -173,7 +175,7 @@ client.close(10)
     )
     ids = [one["id"] for one in target.notifications]
     assert len(ids) == len(set(ids))
-    assert sessions(target).count("child") == 8 * 3
+    assert sessions(target).count("child") == children * 3
 
 
 @needs_fork
