@@ -146,7 +146,7 @@ def test_no_module_imports_itself_through_others() -> None:
 
 # A folder is a room, and so is each module next to the package's own `__init__.py`. A subject is a
 # room with the folders in it.
-MOST_FILES, MOST_ROOMS, MOST_FLOORS = 15, 49, 12
+MOST_FILES, MOST_ROOMS, MOST_FLOORS = 15, 50, 12
 MOST_SUBJECTS, MOST_FLOORS_OF_SUBJECTS = 30, 10
 # Folders with more files than that. The list must shrink.
 LARGE_FOLDERS: set[str] = set()

@@ -27,7 +27,7 @@ from targetry.activities.expressions import forms
 from targetry.delivery import cookies
 from targetry.device.logic import compiler
 from targetry.edge.observability.metric_info import ROUTES
-from targetry.notifications import counters
+from targetry.notifications.queue import counters
 
 ROOT = Path(__file__).parent.parent
 LINK = re.compile(r"\]\((?!http)([^)#]+)")

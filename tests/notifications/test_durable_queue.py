@@ -21,11 +21,11 @@ from support.background_fakes import Clock
 from support.examples import examples
 from support.notifier import ADDRESS, build_request, counters_add_up, delivery, ids_in
 from targetry.delivery.clusters import ClusterDirectory
-from targetry.notifications.counters import REJECTED
 from targetry.notifications.durable_queue import DurableQueue
-from targetry.notifications.queue_entry import QueueEntry
+from targetry.notifications.queue.counters import REJECTED
+from targetry.notifications.queue.entry import QueueEntry
+from targetry.notifications.queue.retry_policy import RetryPolicy
 from targetry.notifications.response import filter_notifications
-from targetry.notifications.retry_policy import RetryPolicy
 from targetry.notifications.spool import Spool, SpooledDelivery, SpoolError
 from targetry.notifications.spool_writer import SpoolWriter
 
@@ -330,7 +330,7 @@ def test_page_that_arrives_after_the_end_stays_on_disk() -> None:
         schedule.queue.end()
         row = schedule.spool.page(None, page.after, page.limit, page.max_bytes)[0]
         schedule.queue.add_page(page, [QueueEntry(None, row.count, 1, 0.0, body=row.body, row=row.id)])
-        assert (schedule.queue._held, schedule.queue.stats().pending) == (0, 2)
+        assert (schedule.queue._memory.held, schedule.queue.stats().pending) == (0, 2)
 
 
 def test_lost_file_without_rows_counts_nothing_as_lost() -> None:

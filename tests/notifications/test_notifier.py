@@ -861,7 +861,7 @@ def test_backlog_of_a_dead_host_on_disk_does_not_delay_others(make: Kit, tmp_pat
     until(lambda: notifier.stats().sent == 60)
     assert set(api.received) == {f"own{n}" for n in range(10)} | {f"new{n}" for n in range(50)}
     assert notifier.stats().pending == 300
-    assert notifier._queue._held <= 20
+    assert notifier._queue._memory.held <= 20
     api.reply = OK
     notifier._queue.skip_backoff()
     assert notifier.flush(LONG_S)

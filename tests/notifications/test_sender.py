@@ -31,8 +31,8 @@ from support.notifier import (
 from targetry.errors import ApiException, DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest
 from targetry.models import DeliveryRequest, Notification
-from targetry.notifications.queue_entry import Dequeued, QueueEntry
-from targetry.notifications.retry_policy import RetryPolicy
+from targetry.notifications.queue.entry import Dequeued, QueueEntry
+from targetry.notifications.queue.retry_policy import RetryPolicy
 
 REFUSED = TransportError(reason="connection refused")
 
@@ -377,8 +377,8 @@ class AnyOrderOfThings(RuleBasedStateMachine):
     def the_books_are_right(self) -> None:
         assert counters_add_up(self.harness.stats)
         assert self.harness.stats.accepted == self.offered
-        assert self.harness.queue._held <= 4
-        assert self.harness.queue._bytes <= 20_000
+        assert self.harness.queue._memory.held <= 4
+        assert self.harness.queue._memory.size <= 20_000
 
     def teardown(self) -> None:
         self.harness.queue.end()

@@ -21,10 +21,10 @@ from targetry.delivery.hosts import DeliveryAddress
 from targetry.delivery.telemetry import TelemetryStore
 from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.models import DeliveryRequest, MetricType, Notification
-from targetry.notifications.counters import NotifierStats
-from targetry.notifications.queue import NotificationQueue
+from targetry.notifications.queue.counters import NotifierStats
+from targetry.notifications.queue.queue import NotificationQueue
+from targetry.notifications.queue.retry_policy import RetryPolicy
 from targetry.notifications.request_builder import RequestBuilder
-from targetry.notifications.retry_policy import RetryPolicy
 from targetry.notifications.sender import NotificationSender
 
 ADDRESS = DeliveryAddress(client="acme", organization_id="org", server_domain="acme.example")

@@ -19,10 +19,10 @@ from typing import Any
 import msgspec
 
 from targetry._runtime.sync_primitives import WakeupEvent
-from targetry.notifications.cluster_queue import ClusterQueue
-from targetry.notifications.counters import SPOOL_FOREIGN, SPOOL_LOST
-from targetry.notifications.queue import NotificationQueue
-from targetry.notifications.queue_entry import NotificationSource, QueueEntry
+from targetry.notifications.queue.cluster_queue import ClusterQueue
+from targetry.notifications.queue.counters import SPOOL_FOREIGN, SPOOL_LOST
+from targetry.notifications.queue.entry import NotificationSource, QueueEntry
+from targetry.notifications.queue.queue import NotificationQueue
 from targetry.notifications.spool import Backlog
 
 _MAX_UNLOADED = 64  # entries that leave memory at once
@@ -49,8 +49,8 @@ class DurableQueue(NotificationQueue):
         self.writer_wakeup = WakeupEvent()
         self.writers: set[object] = set()  # at most one
         self.is_recovering = False  # rows of an earlier process may exist and are not counted yet
-        self._window = max(1, self._limit // 2)
-        self._window_bytes = self._max_bytes // 2
+        self._window = max(1, self._memory.limit // 2)
+        self._window_bytes = self._memory.max_bytes // 2
         self._arrivals: deque[QueueEntry] = deque()
         self._being_written: Sequence[QueueEntry] = ()
         self._newest_row = 0
@@ -118,7 +118,7 @@ class DurableQueue(NotificationQueue):
             self._being_written = tuple(self._arrivals)
             self._arrivals.clear()
             for entry in self._being_written:
-                self._close_batch(entry)
+                self._batches.close(entry)
             return self._being_written, tuple(self._settled_rows)
 
     def rows_removed(self, rows: Sequence[int]) -> None:
@@ -180,7 +180,7 @@ class DurableQueue(NotificationQueue):
         share, share_bytes = self._share(queue)
         if queue.in_memory > share // 2 or (queue.in_memory and queue.size > share_bytes):
             return None
-        in_memory, total = self._in_memory, self._bytes
+        in_memory, total = self._in_memory, self._memory.size
         limit = min(share - queue.in_memory, self._window - in_memory, queue.on_disk)
         size = min(share_bytes - queue.size, self._window_bytes - total)
         if queue.in_memory and (limit <= 0 or size <= 0):
@@ -208,7 +208,7 @@ class DurableQueue(NotificationQueue):
                 entry.cluster = page.cluster
                 queue.on_disk -= 1
                 queue.notifications_on_disk -= entry.count
-                self._hold(queue, entry)
+                self._memory.count(queue, entry.parts, entry.size)
                 super()._place(queue, entry)
             self.wakeup.set()
 
@@ -237,7 +237,7 @@ class DurableQueue(NotificationQueue):
         count = queue.notifications_on_disk
         self.counters.drop(SPOOL_LOST, count)
         if count:
-            self._refused_for(SPOOL_LOST).count += count
+            self._refused_for(SPOOL_LOST).add(count)
         self.size -= queue.on_disk
         queue.on_disk = queue.notifications_on_disk = 0
 
@@ -326,7 +326,7 @@ class DurableQueue(NotificationQueue):
             queue.in_memory < share
             and queue.size <= share_bytes
             and self._in_memory < self._window
-            and self._bytes <= self._window_bytes
+            and self._memory.size <= self._window_bytes
         )
 
     def _settle(self, entry: QueueEntry) -> bool:

@@ -36,10 +36,10 @@ from targetry._runtime.sync_primitives import WakeupEvent
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.http.protocol import Transport
-from targetry.notifications.counters import NotifierStats
-from targetry.notifications.queue import NotificationQueue
-from targetry.notifications.queue_entry import BuildRequest, NotificationSource
-from targetry.notifications.retry_policy import RetryPolicy
+from targetry.notifications.queue.counters import NotifierStats
+from targetry.notifications.queue.entry import BuildRequest, NotificationSource
+from targetry.notifications.queue.queue import NotificationQueue
+from targetry.notifications.queue.retry_policy import RetryPolicy
 from targetry.notifications.sender import Emit, NotificationSender
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from targetry._runtime.ids import new_ids
 from targetry.delivery.telemetry import TelemetryStore
 from targetry.models import DeliveryRequest
-from targetry.notifications.queue_entry import NotificationSource
+from targetry.notifications.queue.entry import NotificationSource
 
 
 class RequestBuilder:

@@ -27,9 +27,9 @@ from targetry.events import (
 )
 from targetry.http.protocol import HttpRequest, HttpResponse, Transport
 from targetry.models import DeliveryRequest
-from targetry.notifications.counters import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
-from targetry.notifications.queue import NotificationQueue
-from targetry.notifications.queue_entry import BuildRequest, QueueEntry
+from targetry.notifications.queue.counters import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
+from targetry.notifications.queue.entry import BuildRequest, QueueEntry
+from targetry.notifications.queue.queue import NotificationQueue
 from targetry.notifications.response import (
     ResponseMeaning,
     classify_response,

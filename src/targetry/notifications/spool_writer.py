@@ -16,7 +16,7 @@ from pathlib import Path
 
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.notifications.durable_queue import DurableQueue, PageRequest
-from targetry.notifications.queue_entry import BuildRequest, QueueEntry
+from targetry.notifications.queue.entry import BuildRequest, QueueEntry
 from targetry.notifications.spool import Spool, SpooledDelivery, SpoolError
 
 _REOPEN_S = 60.0

@@ -13,7 +13,7 @@ from targetry import TargetClient
 from targetry.edge.in_process import LocalEdge
 from targetry.http import HttpTransport
 from targetry.http.protocol import HttpRequest, HttpResponse
-from targetry.notifications.counters import NotifierStats
+from targetry.notifications.queue.counters import NotifierStats
 from targetry.samples import shop
 from targetry.testing import answer, edge
 

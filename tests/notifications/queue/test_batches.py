@@ -27,9 +27,9 @@ from support.notifier import (
 )
 from targetry._runtime.sync_primitives import WakeupEvent
 from targetry.http.protocol import HttpRequest
-from targetry.notifications.queue import NotificationQueue
-from targetry.notifications.queue_entry import MAX_BATCH
-from targetry.notifications.retry_policy import RetryPolicy
+from targetry.notifications.queue.entry import MAX_BATCH
+from targetry.notifications.queue.queue import NotificationQueue
+from targetry.notifications.queue.retry_policy import RetryPolicy
 
 REFUSED = answer(400, b"no such token", reason="Bad Request")
 GOOD, WRONG = "good", "wrong"
@@ -77,7 +77,7 @@ def test_full_batch_is_followed_by_another() -> None:
     harness.submit(*(batched(f"{number:03}") for number in range(2 * MAX_BATCH + 1)))
     harness.work()
     assert [len(one) for one in bodies(harness)] == [MAX_BATCH, MAX_BATCH, 1]
-    assert harness.queue._batches == {}
+    assert len(harness.queue._batches) == 0
 
 
 def test_batch_under_way_takes_no_more() -> None:
@@ -96,7 +96,7 @@ def test_each_impression_of_a_batch_takes_its_room() -> None:
     assert harness.submit(*(batched(str(number)) for number in range(4))) == [True, True, True, False]
     assert harness.stats.dropped == {"queue_full": 1}
     harness.work()
-    assert harness.queue._held == harness.queue._bytes == 0
+    assert harness.queue._memory.held == harness.queue._memory.size == 0
     assert harness.submit(*(batched(str(number)) for number in range(3))) == [True, True, True]
 
 
@@ -104,7 +104,7 @@ def test_each_impression_of_a_batch_takes_its_room() -> None:
 def lingering() -> SenderHarness:
     """Return a harness whose batches wait ten milliseconds."""
     harness = SenderHarness()
-    harness.queue._linger_s = 0.01
+    harness.queue._batches.linger_s = 0.01
     return harness
 
 
@@ -218,7 +218,7 @@ def test_each_impression_counts_once_whatever_happens(steps: Any, limit: int, en
         return refusing(request) if mood == "up" else DOWN if mood == "down" else ConnectionError("lost")
 
     harness = SenderHarness(reply, limit=limit)
-    harness.queue._linger_s = 0.01
+    harness.queue._batches.linger_s = 0.01
     submitted = 0
     for step, subject, kind in steps:
         if step == "submit":
@@ -250,7 +250,7 @@ def test_each_impression_counts_once_whatever_happens(steps: Any, limit: int, en
     assert not any(one.startswith(WRONG) for one in harness.api.received)
     if not end:
         assert stats.dropped.keys() <= {"queue_full", "rejected"}
-    assert harness.queue._held == harness.queue._bytes == len(harness.queue._batches) == 0
+    assert harness.queue._memory.held == harness.queue._memory.size == len(harness.queue._batches) == 0
 
 
 # Threads

@@ -15,10 +15,8 @@ queue to be empty.
 A delivery is in one place at a time: handed over, ready, under way, failed (and then ready again),
 and finally sent or dropped.
 
-The limit in bytes is one of encoded requests. The path of a decision encodes nothing, so a new
-entry counts for the mean of those that were encoded. A sender without other work encodes waiting
-entries, which then count for their own size; if that is more than the limit, the newest are
-dropped.
+A sender without other work encodes waiting entries, which then count for their own size; if that is
+more than the limit in bytes, the newest are dropped.
 
 If the queue is full, the longest cluster queue gives way: one whose host fails, else any. Its
 newest entry is dropped as `queue_full`, which may be the one that is submitted.
@@ -34,8 +32,9 @@ from threading import Lock
 
 from targetry._runtime.sync_primitives import WakeupEvent
 from targetry.delivery.clusters import ClusterDirectory
-from targetry.notifications.cluster_queue import ClusterQueue
-from targetry.notifications.counters import (
+from targetry.notifications.queue.batches import OpenBatches
+from targetry.notifications.queue.cluster_queue import ClusterQueue
+from targetry.notifications.queue.counters import (
     CLOSED,
     QUEUE_FULL,
     RESPONSE,
@@ -44,18 +43,12 @@ from targetry.notifications.counters import (
     Reason,
     with_uncounted,
 )
-from targetry.notifications.destination import Destination, Destinations
-from targetry.notifications.queue_entry import (
-    MAX_BATCH,
-    BuildRequest,
-    Dequeued,
-    NotificationSource,
-    QueueEntry,
-    RefusedDeliveries,
-)
-from targetry.notifications.retry_policy import RetryPolicy
+from targetry.notifications.queue.destination import Destination, Destinations
+from targetry.notifications.queue.drops import RefusedDeliveries, UncountedDrops
+from targetry.notifications.queue.entry import BuildRequest, Dequeued, NotificationSource, QueueEntry
+from targetry.notifications.queue.memory import QueueMemory
+from targetry.notifications.queue.retry_policy import RetryPolicy
 
-_MAX_SAMPLES = 100  # bodies of dropped deliveries, whose ids an event lists; the count is exact
 _MAX_LOCK_WAIT_S = 0.2
 _MAX_ENQUEUED = 256  # deliveries that were handed over, while the lock is held once
 _MAX_TAKEN_OVER = 4  # of these by one thread that submits
@@ -63,8 +56,6 @@ _MAX_SUBMIT_WAIT_S = 0.005  # for the lock, once so many have been handed over
 _MAX_QUEUES = 64
 _MAX_EVICTED = 8  # entries that make room for one
 _MAX_ENCODED = 32  # entries at a time
-_FIRST_ESTIMATE = 2048  # bytes of a request before one was encoded
-_NEW_SHARE = 8  # the mean moves by an eighth of the difference to a new size
 
 
 class NotificationQueue:
@@ -84,28 +75,20 @@ class NotificationQueue:
     __slots__ = (  # an instance dict of more than 30 attributes is slow
         "_all_busy",
         "_batches",
-        "_bytes",
         "_called",
         "_clock",
         "_destinations",
-        "_estimate",
         "_handed_over",
-        "_has_measured",
-        "_held",
         "_holding",
         "_idle",
         "_in_flight",
-        "_limit",
-        "_linger_s",
         "_lock",
-        "_max_bytes",
+        "_memory",
         "_own",
-        "_prompt_at",
         "_queues",
         "_refused",
-        "_refused_unlocked",
-        "_room",
         "_suspended",
+        "_uncounted",
         "_waiters",
         "closed",
         "clusters",
@@ -147,26 +130,17 @@ class NotificationQueue:
         self.deadline: float | None = None  # of calls, once the queue is closed
         self.problems: deque[str] = deque(maxlen=16)  # of the disk, until they are reported
         self.starting = Lock()  # held while a thread is started
-        self._limit = limit
-        self._max_bytes = max_bytes
         self._clock = clock
         self._lock = Lock()
         self._holding = _Holding(self)
-        self._linger_s = linger_s
-        self._prompt_at = -math.inf  # batches from before that time do not wait for more
-        self._batches: dict[object, QueueEntry] = {}  # open batches by visitor
+        self._batches = OpenBatches(linger_s)
+        self._memory = QueueMemory(limit, max_bytes)
         # With the time of each.
         self._handed_over: deque[tuple[NotificationSource, float]] = deque()
         # Senders that sleep until a delivery is handed over: any, or one for a cluster.
         self._idle: set[object] = set()
         self._suspended: set[object] = set()
-        # Not in the counters yet: notifications, and deliveries of telemetry, once per thread at
-        # most.
-        self._refused_unlocked: dict[Reason, deque[tuple[int, int]]] = {
-            QUEUE_FULL: deque(),
-            CLOSED: deque(),
-            RESPONSE: deque(),
-        }
+        self._uncounted = UncountedDrops()
         self._own = ClusterQueue(None)
         self._queues: dict[str | None, ClusterQueue] = {None: self._own}
         self._destinations = Destinations(
@@ -180,11 +154,6 @@ class NotificationQueue:
         self._in_flight: set[QueueEntry] = set()
         self._all_busy = False  # every sender is on a call
         self._called: frozenset[str | None] = frozenset()  # clusters of these calls
-        self._held = 0  # entries in memory, and their bytes
-        self._bytes = 0
-        self._estimate = _FIRST_ESTIMATE  # bytes of a request that is not encoded
-        self._room = min(limit, max_bytes // _FIRST_ESTIMATE)  # deliveries that fit besides these
-        self._has_measured = False
         self._refused: dict[Reason, RefusedDeliveries] = {}
         self._waiters: list[WakeupEvent] = []
 
@@ -199,7 +168,7 @@ class NotificationQueue:
         handed_over, clock, is_closed = self._handed_over, self._clock, self.closed
         if (
             is_closed
-            or len(handed_over) >= self._room
+            or len(handed_over) >= self._memory.room
             or (self._all_busy and source.cluster not in self._called)
         ):
             return self._submit_locked(source)
@@ -214,8 +183,7 @@ class NotificationQueue:
         """Return the counters, with the deliveries that are handed over. Takes no lock."""
         state = self.counters.state
         waiting = sum(one.count for one, _ in self._handed_over.copy())
-        refused = ((reason, *one) for reason, sums in self._refused_unlocked.items() for one in sums.copy())
-        return with_uncounted(state, waiting, refused)
+        return with_uncounted(state, waiting, self._uncounted.snapshot())
 
     def _submit_locked(self, source: NotificationSource) -> bool:
         if not self._lock.acquire(False):
@@ -230,12 +198,12 @@ class NotificationQueue:
 
     def count_undelivered(self, count: int) -> None:
         """Count impressions of a page that failed as dropped, without an event."""
-        self._refused_unlocked[RESPONSE].append((count, 0))
+        self._uncounted.add(RESPONSE, count)
         self._enqueue_handed_over(_MAX_TAKEN_OVER)
 
     def _hand_over(self, source: NotificationSource) -> bool:
         """Submit while another thread holds the lock, or this one before a signal handler."""
-        is_full = self._held + len(self._handed_over) >= self._limit
+        is_full = self._memory.held + len(self._handed_over) >= self._memory.limit
         if is_full and len(self._queues) == 1:
             return self._refuse_unlocked(source)
         if self.closed or is_full:
@@ -256,31 +224,20 @@ class NotificationQueue:
         return accepted
 
     def _refuse_unlocked(self, source: NotificationSource) -> bool:
-        """Count a delivery as dropped without the lock; each step is atomic."""
-        sums = self._refused_unlocked[CLOSED if self.closed else QUEUE_FULL]
-        count = source.count
-        try:
-            notifications, telemetry = sums.pop()
-        except IndexError:
-            notifications = telemetry = 0
-        sums.append((notifications + count, telemetry + (not count)))
+        """Count a delivery as dropped without the lock."""
+        self._uncounted.add(CLOSED if self.closed else QUEUE_FULL, source.count)
         return False
-
-    @property
-    def _has_uncounted(self) -> bool:
-        return any(self._refused_unlocked.values())
 
     def _enqueue_handed_over(self, limit: int = _MAX_ENQUEUED) -> None:
         """Enqueue at most `limit` deliveries that were handed over. The lock must not be held."""
         waiting, lock = self._handed_over, self._lock
-        while (waiting or self._has_uncounted) and limit > 0 and lock.acquire(False):
+        while (waiting or self._uncounted) and limit > 0 and lock.acquire(False):
             try:
                 while waiting and limit > 0:
                     limit -= 1
                     self._enqueue(*waiting.popleft(), too_late=self.ended)
-                for reason, sums in self._refused_unlocked.items():
-                    while sums:
-                        self._count_refused(reason, *sums.popleft())
+                for one in self._uncounted.take():
+                    self._count_refused(*one)
             finally:
                 lock.release()
         if waiting:
@@ -289,7 +246,7 @@ class NotificationQueue:
     def _count_refused(self, reason: Reason, count: int, telemetry: int) -> None:
         self.counters.refuse_all(reason, count, telemetry)
         if count and reason is not RESPONSE:
-            self._refused_for(reason).count += count
+            self._refused_for(reason).add(count)
 
     @property
     def has_work(self) -> bool:
@@ -318,45 +275,15 @@ class NotificationQueue:
         if not self._fits() and not self._make_room(queue):
             return self._refuse(QUEUE_FULL, count)
         self.counters.accept(count)
-        size = self._estimate
-        self._count_held(queue, 1, size)
-        if batch is None or not self._join_batch(batch, source, count, queue, size):
+        size = self._memory.estimate
+        self._memory.count(queue, 1, size)
+        if batch is None or not self._batches.join(source, count, size, queue.cluster):
             self.size += 1
             entry = QueueEntry(source, count, size, born, "", queue.cluster)
             if batch is not None:
-                self._open_batch(batch, entry)
+                self._batches.open(batch, entry)
             self._place(queue, entry)
         return True
-
-    def _join_batch(
-        self, batch: object, source: NotificationSource, count: int, queue: ClusterQueue, size: int
-    ) -> bool:
-        """Add a delivery to the batch of its visitor; return False if none takes it."""
-        entry = self._batches.get(batch)
-        if entry is None or entry.cluster != queue.cluster or entry.count + count > MAX_BATCH:
-            return False
-        entry.others.append(source)
-        entry.count += count
-        entry.size += size
-        entry.parts += 1
-        return True
-
-    def _open_batch(self, batch: object, entry: QueueEntry) -> None:
-        if (before := self._batches.get(batch)) is not None:
-            self._close_batch(before)
-        entry.batch = batch
-        self._batches[batch] = entry
-
-    def _close_batch(self, entry: QueueEntry) -> None:
-        if entry.batch is not None:
-            del self._batches[entry.batch]
-            entry.batch = None
-
-    def _linger(self, entry: QueueEntry, now: float) -> float:
-        """Return the seconds that a batch still waits for more."""
-        if entry.batch is None or entry.born <= self._prompt_at:
-            return 0.0
-        return entry.born + self._linger_s - now
 
     def _queue_for(self, cluster: str) -> ClusterQueue:
         """Return the queue of the host that serves visitors of a cluster."""
@@ -383,7 +310,7 @@ class NotificationQueue:
 
     def _fits(self) -> bool:
         """Return whether there is room for one more besides the deliveries that are handed over."""
-        return len(self._handed_over) < self._room
+        return len(self._handed_over) < self._memory.room
 
     def _make_room(self, queue: ClusterQueue) -> bool:
         """Drop the newest entries of longer queues than `queue`; return whether there is room."""
@@ -415,9 +342,7 @@ class NotificationQueue:
         self._settle(entry)
         self.counters.drop(QUEUE_FULL, entry.count)
         if entry.count:
-            refused = self._refused_for(QUEUE_FULL)
-            refused.count += entry.count
-            _add_samples(refused, (entry,))
+            self._refused_for(QUEUE_FULL).add(entry.count, (entry,))
 
     def _place(self, queue: ClusterQueue, entry: QueueEntry) -> None:
         queue.ready.append(entry)
@@ -441,7 +366,7 @@ class NotificationQueue:
     def _refuse(self, reason: Reason, count: int) -> bool:
         self.counters.refuse(reason, count)
         if count:
-            self._refused_for(reason).count += count
+            self._refused_for(reason).add(count)
         return False
 
     def _refused_for(self, reason: Reason) -> RefusedDeliveries:
@@ -464,31 +389,23 @@ class NotificationQueue:
                 one
                 for queue in self._queues.values()
                 for one in queue.not_encoded()
-                if self._linger(one, now) <= 0
+                if self._batches.wait_s(one, now) <= 0
             ]
         for entry in waiting[:_MAX_ENCODED]:
             with self._holding:
                 if not (entry.is_encoded or entry.settled or entry in self._in_flight):
-                    self._close_batch(entry)
+                    self._batches.close(entry)
                     entry.encode(build_request)
                     self._measure(entry)
                     self._fit_bytes()
         return bool(waiting)
 
     def _measure(self, entry: QueueEntry) -> None:
-        """Let an encoded entry in memory count for its size."""
-        if entry.body is None or entry.size == len(entry.body):
-            return
-        size = len(entry.body)
-        share = _NEW_SHARE if self._has_measured else 1
-        self._estimate = max(1, self._estimate + (size // entry.parts - self._estimate) // share)
-        self._has_measured = True
-        self._count_held(self._queues[entry.cluster], 0, size - entry.size)
-        entry.size = size
+        self._memory.measure(self._queues[entry.cluster], entry)
 
     def _fit_bytes(self) -> None:
         """Drop the newest entries as long as those in memory are too large together."""
-        while self._bytes > self._max_bytes:
+        while self._memory.size > self._memory.max_bytes:
             queue = self._next_queue_to_evict()
             if queue is None:
                 return
@@ -498,7 +415,7 @@ class NotificationQueue:
 
     def skip_backoff(self) -> None:
         """End the waits, except those that a server asked for. Takes no lock."""
-        self._prompt_at = self._clock()
+        self._batches.skip_wait(self._clock())
         self._destinations.skip_backoff()
 
     def dequeue(self, now: float) -> Dequeued:
@@ -539,13 +456,13 @@ class NotificationQueue:
             return Dequeued(queue.failed.popleft())
         if not queue.ready:
             return Dequeued(None, wait)
-        linger = self._linger(queue.ready[0], now)
+        linger = self._batches.wait_s(queue.ready[0], now)
         return Dequeued(queue.ready.popleft()) if linger <= 0 else Dequeued(None, min(wait, linger))
 
     def _begin_call(
         self, queue: ClusterQueue, entry: QueueEntry, host: str | None, destination: Destination
     ) -> None:
-        self._close_batch(entry)
+        self._batches.close(entry)
         entry.host = host
         destination.calls += 1
         queue.calls.add(entry)
@@ -710,7 +627,7 @@ class NotificationQueue:
         if entry.settled:
             return False
         entry.settled = True
-        self._close_batch(entry)
+        self._batches.close(entry)
         self._measure(entry)
         self._release(entry)
         self.size -= 1
@@ -718,23 +635,10 @@ class NotificationQueue:
             self._wake_waiters()
         return True
 
-    def _hold(self, queue: ClusterQueue, entry: QueueEntry) -> None:
-        """Count an entry as one in memory."""
-        self._count_held(queue, entry.parts, entry.size)
-
-    def _count_held(self, queue: ClusterQueue, deliveries: int, size: int) -> None:
-        """Add to the deliveries in memory and their bytes, or subtract negative numbers."""
-        self._held += deliveries
-        self._bytes += size
-        queue.held += deliveries
-        queue.size += size
-        room, room_in_bytes = self._limit - self._held, (self._max_bytes - self._bytes) // self._estimate
-        self._room = room if room < room_in_bytes else room_in_bytes  # much faster than `min`
-
     def _release(self, entry: QueueEntry) -> None:
         """Count an entry as one that is no longer in memory."""
         queue = self._queues[entry.cluster]
-        self._count_held(queue, -entry.parts, -entry.size)
+        self._memory.count(queue, -entry.parts, -entry.size)
         if queue.is_unused and queue is not self._own:
             del self._queues[entry.cluster]
 
@@ -757,7 +661,7 @@ class NotificationQueue:
         A delivery that is handed over ends the wait, unless the wait is short, or no sender can
         help because deliveries wait for a time.
         """
-        if seconds <= self._linger_s:
+        if seconds <= self._batches.linger_s:
             return wait(self.wakeup, seconds)
         is_suspended = bool(self._own.ready) and self._destinations.own.retry_state.is_suspect
         sleepers = self._suspended if is_suspended else self._idle
@@ -860,9 +764,7 @@ class NotificationQueue:
         if counted:
             count = sum(entry.count for entry in counted)
             self.counters.drop(CLOSED, count)
-            refused = self._refused_for(CLOSED)
-            refused.count += count
-            _add_samples(refused, counted)
+            self._refused_for(CLOSED).add(count, counted)
 
     def _wake_waiters(self) -> None:
         for wakeup in tuple(self._waiters):
@@ -882,13 +784,5 @@ class _Holding:
 
     def __exit__(self, *_: object) -> None:
         self._queue._lock.release()
-        if self._queue._handed_over or self._queue._has_uncounted:
+        if self._queue._handed_over or self._queue._uncounted:
             self._queue._enqueue_handed_over()
-
-
-def _add_samples(refused: RefusedDeliveries, entries: Sequence[QueueEntry]) -> None:
-    for entry in entries:
-        if len(refused.samples) >= _MAX_SAMPLES:
-            return
-        if entry.body is not None:
-            refused.samples.append(entry.body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from targetry.notifications.queue_entry import QueueEntry
+from targetry.notifications.queue.entry import QueueEntry
 
 
 class ClusterQueue:

@@ -38,7 +38,7 @@ def test_encoded_requests_count_for_their_bytes() -> None:
     harness = SenderHarness(DOWN, max_bytes=250_000)
     harness.submit(large(100_000))
     harness.work(0.1)  # fails and waits for a retry
-    assert 100_000 < harness.queue._bytes < 101_000
+    assert 100_000 < harness.queue._memory.size < 101_000
     assert harness.submit(large(100_000), large(100_000)) == [True, False]
     assert harness.stats.dropped == {"queue_full": 1}
 
@@ -48,7 +48,7 @@ def test_waiting_requests_are_encoded_and_the_newest_dropped_beyond_the_limit() 
     harness.submit(*(large(100_000) for _ in range(10)))  # as large as the first estimate, so far
     assert harness.stats.pending == 10
     harness.work(0.1)
-    assert harness.queue._bytes <= 450_000
+    assert harness.queue._memory.size <= 450_000
     assert (harness.stats.pending, harness.stats.dropped) == (4, {"queue_full": 6})
 
 
@@ -56,7 +56,7 @@ def test_small_requests_count_for_less_than_the_first_estimate() -> None:
     harness = SenderHarness(Replies(OK, DOWN), max_bytes=4096)
     harness.submit(delivery())
     harness.work()
-    size = harness.queue._estimate
+    size = harness.queue._memory.estimate
     assert size < 400
     assert sum(harness.submit(*(delivery() for _ in range(100)))) == 4096 // size
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.notifier import counters_add_up
-from targetry.notifications.counters import DeliveryCounters, NotifierStats, Reason
+from targetry.notifications.queue.counters import DeliveryCounters, NotifierStats, Reason
 
 REASONS: list[Reason] = [
     "queue_full",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.cases import each_case
-from targetry.notifications.retry_policy import RetryPolicy, RetryState
+from targetry.notifications.queue.retry_policy import RetryPolicy, RetryState
 
 
 def retry_state(random: float = 1.0, **policy: float) -> RetryState:

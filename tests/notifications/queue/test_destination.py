@@ -11,7 +11,7 @@ from support.cases import each_case
 from support.notifier import OK, Reply, SenderHarness, counters_add_up, delivery
 from targetry.errors import DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest
-from targetry.notifications.retry_policy import RetryPolicy
+from targetry.notifications.queue.retry_policy import RetryPolicy
 
 RESET = TransportError(reason="reset")
 REFUSED = TransportError(reason="refused")

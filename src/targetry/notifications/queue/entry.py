@@ -137,10 +137,3 @@ class Dequeued(msgspec.Struct, frozen=True):
 
     entry: QueueEntry | None
     wait_s: float = 0.0
-
-
-class RefusedDeliveries(msgspec.Struct):
-    """Notifications that were dropped without an attempt: their number, and bodies of some."""
-
-    count: int = 0
-    samples: list[bytes] = []

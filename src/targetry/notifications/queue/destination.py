@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 
 from targetry.delivery.clusters import ClusterDirectory
-from targetry.notifications.retry_policy import RetryPolicy, RetryState
+from targetry.notifications.queue.retry_policy import RetryPolicy, RetryState
 
 _MAX_DESTINATIONS = 64
 

@@ -1,0 +1,1 @@
+"""Queue of notifications that are not settled: bounds, batches, hosts and counters; no I/O."""
