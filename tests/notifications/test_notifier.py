@@ -42,6 +42,7 @@ from targetry.delivery.clusters import ClusterDirectory
 from targetry.errors import DeadlineError, TransportError
 from targetry.http import HttpTransport
 from targetry.http.protocol import HttpRequest, Transport
+from targetry.notifications.durable_queue import DurableQueue
 from targetry.notifications.notifier import Notifier, RetryPolicy
 
 REFUSED = TransportError(reason="connection refused")
@@ -105,6 +106,14 @@ def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came to that"
         look.wait(0.001)
+
+
+def leave_on_disk(notifier: Notifier, deliveries: int) -> None:
+    """Close a notifier once so many deliveries are on disk, however busy the machine is."""
+    queue = notifier._queue
+    assert isinstance(queue, DurableQueue)
+    until(lambda: queue._newest_row >= deliveries)
+    notifier.close(0.1)
 
 
 def threads() -> list[threading.Thread]:
@@ -733,7 +742,7 @@ def test_next_process_sends_what_an_ended_process_left(make: Kit, tmp_path: Path
     first = make(Api(REFUSED), spool_path=tmp_path, policy=PATIENT)
     for n in range(5):
         first.submit(delivery(str(n)))
-    first.close(0.1)
+    leave_on_disk(first, 5)
     assert (first.stats().pending, first.stats().dropped) == (5, {})
 
     api = Api()
@@ -789,7 +798,7 @@ def test_backlog_larger_than_the_queue_waits_on_disk(make: Kit, tmp_path: Path) 
 def test_two_notifiers_share_a_folder_without_sending_twice(make: Kit, tmp_path: Path) -> None:
     left = make(Api(REFUSED), spool_path=tmp_path, policy=PATIENT)
     left.submit(delivery("left behind"))
-    left.close(0.1)
+    leave_on_disk(left, 1)
     api = Api()
     both = [make(api, spool_path=tmp_path) for _ in range(2)]
     for n in range(40):
@@ -823,7 +832,7 @@ def test_expired_delivery_on_disk_is_reported_with_its_request(make: Kit, tmp_pa
 def test_backlog_on_disk_survives_a_jump_of_the_wall_clock(jump_s: float, make: Kit, tmp_path: Path) -> None:
     first = make(Api(REFUSED), spool_path=tmp_path, policy=PATIENT, now=lambda: 2e9)
     first.submit(delivery("a"))
-    first.close(0.1)
+    leave_on_disk(first, 1)
     api = Api()
     notifier = make(api, spool_path=tmp_path, now=lambda: 2e9 + jump_s)
     assert notifier.flush(LONG_S)
@@ -849,7 +858,7 @@ def test_backlog_of_a_dead_host_on_disk_does_not_delay_others(make: Kit, tmp_pat
         first.submit(delivery(f"dead{number}", cluster="44"))
     for number in range(10):
         first.submit(delivery(f"own{number}"))
-    first.close(0.1)
+    leave_on_disk(first, 310)
     until(lambda: threads() == [])
     assert first.stats().pending == 310
     api = Api(late_at_44)
@@ -902,7 +911,7 @@ def test_host_that_dies_while_its_backlog_is_paged_makes_room(make: Kit, tmp_pat
 def test_files_that_cannot_be_used_are_reported_once_by_name(make: Kit, tmp_path: Path) -> None:
     first = make(Api(REFUSED), spool_path=tmp_path, policy=PATIENT)
     first.submit(delivery("a"))
-    first.close(0.1)
+    leave_on_disk(first, 1)
     until(lambda: threads() == [])
     [file] = tmp_path.glob("*.db")
     file.chmod(0o666)
@@ -963,7 +972,7 @@ def test_unreadable_backlog_is_counted_and_reported(make: Kit, tmp_path: Path) -
     first = make(Api(REFUSED), spool_path=tmp_path, policy=PATIENT)
     for _ in range(100):
         first.submit(delivery(*(f"n{n}" for n in range(50))))
-    first.close(0.5)
+    leave_on_disk(first, 100)
     pending = first.stats().pending
     until(lambda: threads() == [])
     [file] = tmp_path.glob("*.db")
