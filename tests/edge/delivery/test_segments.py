@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from starlette.testclient import TestClient
 
 from support.cases import each_case
+from support.edge import HERO, QUERY
 from targetry.edge.delivery.segments import MAX_VALUES, OTHER, SegmentReader
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import open_edge
 from targetry.errors import OptionError
 from targetry.ledger.event import MAX_FACT_LENGTH
+from targetry.ledger.ledger import Ledger
 from targetry.models import DeliveryRequest
 
 CHROME = (
@@ -41,6 +48,20 @@ READ = {
     "city": ("city", {"geo": {"city": "Munich"}}, "MUNICH"),
     "profile parameter": ("profile.tier", {}, "gold"),
 }
+
+
+def test_edge_records_and_offers_the_facts_that_its_option_names(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")  # for the links to reports
+    options = EdgeOptions(data=tmp_path, segments=["browser"])
+    edge = open_edge(options, logging.getLogger("targetry.edge"))
+    client = TestClient(edge.application)
+    body = {**HERO, "context": {"channel": "web", "userAgent": CHROME}}
+    assert client.post(f"/rest/v1/delivery?{QUERY}", json=body).status_code == 200
+    page = client.get("/").text
+    edge.close()
+    with Ledger.open(tmp_path) as ledger:
+        assert [one.facts for one in ledger.events()] == [{"browser": "chrome"}]
+    assert "?by=browser#report" in page
 
 
 @each_case("name, context, expected", READ.values(), ids=READ)
