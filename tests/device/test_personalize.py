@@ -250,6 +250,15 @@ def test_macro_index_is_a_parameter_without_an_index() -> None:
     assert filled("${index}", request=request_for(execute={"mboxes": [{"name": "hero"}]})) == "${index}"
 
 
+@each_case("macro_first", [True, False])
+def test_macro_is_filled_next_to_constant_options(macro_first: bool) -> None:
+    options = [{"type": "html", "content": text} for text in ("${user}", "constant")]
+    consequence = {"name": "hero", "options": options if macro_first else options[::-1]}
+    request = request_for(execute={"mboxes": [{"index": 7, "name": "hero", "parameters": PARAMETERS}]})
+    found = contents(decision_of(mboxes_of(rule(consequence=consequence)), request))
+    assert found == (["Ada", "constant"] if macro_first else ["constant", "Ada"])
+
+
 def test_macro_in_a_macro_value_is_not_filled() -> None:
     request = request_for(
         execute={"mboxes": [{"index": 1, "name": "hero", "parameters": {"user": "${index}"}}]}

@@ -12,7 +12,13 @@ from targetry.device.decide_mbox import decide_mbox, visitor_facts
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import compile_artifact
 from targetry.flags.errors import FlagError
-from targetry.flags.evaluation import FlagEvaluation, evaluate_on_device, evaluate_response, not_decided
+from targetry.flags.evaluation import (
+    FlagEvaluation,
+    evaluate_on_device,
+    evaluate_response,
+    failed,
+    not_decided,
+)
 from targetry.flags.key import parse_key
 from targetry.flags.value import FlagType
 from targetry.models import Context, MboxResponse, Option
@@ -133,6 +139,15 @@ def test_response_with_options_has_a_value() -> None:
 def test_response_without_options_is_the_default(mbox: MboxResponse | None) -> None:
     evaluation = answered(mbox)
     assert (evaluation.value, evaluation.variant, evaluation.reason) == (UNDEFINED, None, "DEFAULT")
+    assert evaluation.metadata == {"decisioningMethod": "server-side", "flagSetId": "p-1"}
+
+
+def test_error_is_the_outcome_of_a_flag_without_a_value() -> None:
+    evaluation = failed("hero", not_decided("hero"))
+    assert (evaluation.key, evaluation.value, evaluation.variant) == ("hero", UNDEFINED, None)
+    assert (evaluation.reason, evaluation.error_code) == ("ERROR", "FLAG_NOT_FOUND")
+    assert evaluation.message == "mbox 'hero' is not decided on device"
+    assert evaluation.metadata == {}
 
 
 def test_response_of_another_type_is_a_mismatch() -> None:

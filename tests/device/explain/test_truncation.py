@@ -70,6 +70,7 @@ def test_items_beyond_the_budget_are_counted() -> None:
     assert truncate([1, 2, 3, 4], budget(4)) == [1, 2, 3, 4]
     assert truncate([1, 2, 3, 4], budget(2)) == [1, 2, "… 2 more"]
     assert truncate({"a": 1, "b": [2], "c": 3, "d": 4}, budget(3)) == {"a": 1, "b": [2], "…": "2 more"}
+    assert truncate({"a": 1, "b": 2, "c": 3}, budget(2)) == {"a": 1, "b": 2, "…": "1 more"}
     assert truncate(list(range(2000)), budget(1)) == [0, "… 1,999 more"]
 
 
