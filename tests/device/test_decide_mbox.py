@@ -207,3 +207,49 @@ def test_content_with_an_event_token_has_impressions(rules: list[dict[str, Any]]
 def test_variant_is_that_of_the_first_rule() -> None:
     assert outcome_of(rule(1, experience=5), rule(2, experience=6)).variant == "Experience 5"
     assert outcome_of().variant is None
+
+
+# Too much work for one decision: 1,000 steps, each of which compares a thousand items.
+COSTLY = {"map": [list(range(1000)), {"in": ["x", list(range(1000))]}]}
+FAILURE = ("1", "more work than a decision may cost")
+
+
+@each_case("own", [True, False])
+@each_case("others", [[], [rule(2)]])
+def test_rule_that_fails_is_a_failure_of_the_decision(others: list[dict[str, Any]], own: bool) -> None:
+    rules = compile_artifact(mboxes_of(rule(1, COSTLY), *others))
+    someone = visitor(DeliveryRequest(id=VisitorId(tnt_id="t")))
+    for _ in range(2):  # the work of one decision is not that of the next
+        outcome = decide_mbox(rules, "hero", someone, None if own else {}, NOW_MS)
+        assert outcome is not None
+        assert [(one.activity_id, one.reason) for one in outcome.failures] == [FAILURE]
+        assert (outcome.rule is not None) is bool(others)
+
+
+@each_case("own", [True, False])
+def test_work_of_all_rules_of_a_decision_is_counted_together(own: bool) -> None:
+    parts = [
+        {"!": {"map": [list(range(600 + number)), {"in": ["x", list(range(100))]}]}} for number in range(2)
+    ]
+    rules = compile_artifact(mboxes_of(*(rule(number, part) for number, part in enumerate(parts))))
+    someone = visitor(DeliveryRequest(id=VisitorId(tnt_id="t")))
+    outcome = decide_mbox(rules, "hero", someone, None if own else {}, NOW_MS)
+    assert outcome is not None
+    assert [one.activity_id for one in outcome.failures] == ["1"]
+
+
+@each_case(
+    "own, given, content",
+    [
+        ({"page": "home"}, None, "home"),
+        (None, {"page": "home"}, "home"),
+        ({"page": "home"}, {}, "else"),
+        (None, None, "else"),
+    ],
+)
+def test_parameters_of_the_call_replace_those_of_the_visitor(own: Any, given: Any, content: str) -> None:
+    rules = compile_artifact(mboxes_of(rule(1, HOME, content="home"), rule(2, content="else")))
+    someone = visitor(DeliveryRequest(id=VisitorId(tnt_id="t")), own)
+    outcome = decide_mbox(rules, "hero", someone, given, NOW_MS)
+    assert outcome is not None
+    assert outcome.content == content

@@ -316,6 +316,7 @@ def test_macros_of_actions_are_in_the_text_of_their_content() -> None:
     [
         ([], []),
         ([{"content": "Hi ${user}"}], [{"content": "Hi Ada"}]),
+        ([{"content": "In ${experience.name}", "x": 1}], [{"content": "In Experience B", "x": 1}]),
         ([{"content": "${user}"}, {"content": "${index}"}], [{"content": "Ada"}, {"content": "7"}]),
         ([{"content": "plain"}, {"content": "${user}"}], [{"content": "plain"}, {"content": "Ada"}]),
         ([{"content": "plain"}, {"selector": "${user}"}], [{"content": "plain"}, {"selector": "${user}"}]),

@@ -59,7 +59,7 @@ TESTS = {
     "murmur3": ["murmur3", "allocation"],
     "obfuscation": ["obfuscation"],
     "operators": ["compiler", "decide"],
-    "personalize": ["personalize", "decide"],
+    "personalize": ["personalize", "decide", "decide_mbox", "encoded_mboxes"],
     "qa_mode": ["qa_mode", "_client/decisions/test_qa_mode.py"],
     "reads": ["reads"],
     "remote": ["remote", "decide"],

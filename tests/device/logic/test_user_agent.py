@@ -1,6 +1,5 @@
 """Browsers and platforms of user agents and client hints."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -273,12 +272,23 @@ def test_user_agent_is_parsed_once():
     assert parse_user_agent(text, "Linux") is parse_user_agent(same, "Linux")
 
 
-@pytest.mark.parametrize("hint", [None, "Linux"])
-def test_very_long_user_agent_is_not_cached(hint):
-    text = "Chrome/80 " + "x" * 5000
+@each_case(
+    "text, hint, brands",
+    [
+        ("Chrome/80 " + "x" * 5000, None, None),
+        ("Chrome/80 " + "x" * 5000, "Linux", None),
+        ("Chrome/80", "x" * 5000, None),
+        ("Chrome/81", None, '"Chrome";v="80"' + "x" * 5000),
+        ("Chrome/80 " + "x" * 1000, "x" * 700, "x" * 700),
+    ],
+)
+def test_very_long_texts_are_not_cached(text, hint, brands):
+    assert parse_user_agent(text, hint, brands) is not parse_user_agent(text, hint, brands)
+    assert parse_user_agent(text, hint, brands).version == 80
 
-    assert parse_user_agent(text, hint) is not parse_user_agent(text, hint)
-    assert parse_user_agent(text, hint).version == 80
+
+def test_version_of_sixteen_digits_is_rounded_as_in_javascript():
+    assert parse_user_agent("Chrome/9007199254740993").version == 9007199254740992
 
 
 def test_only_the_start_of_a_long_user_agent_is_read():
