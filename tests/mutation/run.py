@@ -53,7 +53,7 @@ TESTS = {
     "decide_mbox": ["decide_mbox"],
     "encoded_mboxes": ["encoded_mboxes"],
     "explanation": ["explanation"],
-    "facts": ["facts", "decide"],
+    "facts": ["facts", "decide", "reads"],
     "javascript": ["javascript", "compiler"],
     "matching": ["matching", "decide"],
     "murmur3": ["murmur3", "allocation"],

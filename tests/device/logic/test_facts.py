@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from support.cases import each_case
 from support.device import CLIENT, NOW_MS, SAFARI, facts
 from targetry.device.logic.allocation import allocation
-from targetry.device.logic.facts import Facts, RequestFacts, bucketing_id, geo_facts, parameter_facts
+from targetry.device.logic.facts import (
+    Facts,
+    RequestFacts,
+    RuleFailure,
+    bucketing_id,
+    geo_facts,
+    parameter_facts,
+)
 from targetry.device.logic.operators import EvaluationError
 from targetry.models import Address, ClientHints, Context, CustomerId, Geo, MboxRequest, VisitorId
 
@@ -320,3 +327,28 @@ def test_work_is_limited_per_location_and_request() -> None:
     with pytest.raises(EvaluationError):
         of_mbox.spend(1)
     facts().spend(1000)
+
+
+# ── work and failures ───
+
+
+def test_location_may_take_200000_steps() -> None:
+    first = facts()
+    first.spend(150_000)
+    first.spend(50_000)
+    with pytest.raises(EvaluationError, match="more work than a decision may cost"):
+        first.spend(1)
+
+
+def test_locations_of_a_request_may_take_a_million_steps_together() -> None:
+    request = facts().request
+    for _ in range(5):
+        Facts(request, MboxRequest(), "hero").spend(200_000)
+    with pytest.raises(EvaluationError):
+        Facts(request, MboxRequest(), "hero").spend(1)
+    facts().spend(1)
+
+
+def test_reason_of_a_failure_has_no_text_of_another_library() -> None:
+    assert RuleFailure("1", EvaluationError("too much")).reason == "too much"
+    assert RuleFailure("1", ValueError("could not convert 'secret'")).reason == "ValueError"
