@@ -32,7 +32,6 @@ from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet, changed_mboxes
 from targetry.errors import OptionError, TargetError
 from targetry.events import ARTIFACT_DOWNLOAD_SUCCEEDED, ARTIFACT_FRESH, ARTIFACT_STALE
-from targetry.flags.context import TARGETING_KEY
 from targetry.flags.errors import FlagError
 from targetry.flags.evaluation import FlagEvaluation
 from targetry.flags.flow import drive, drive_async
@@ -44,6 +43,7 @@ T = TypeVar("T")
 
 NAME: Final = "Adobe Target (Targetry)"
 _CLOSE_TIMEOUT_S: Final = 2.0
+_NOT_INITIALIZED: Final = "the provider is not initialized"
 _LONGEST_WAIT_S: Final = LONGEST_MS // 1000
 
 
@@ -290,30 +290,33 @@ class TargetProvider(AbstractProvider):
     def _resolve(
         self, key: str, wanted: FlagType, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
-        client, evaluator = self._in_use()
-        given = _attributes(context)
-        evaluation = evaluator.evaluate_now(key, wanted, None, given)
+        client, evaluator = self._client, self._evaluator
+        if client is None or evaluator is None:
+            raise ProviderNotReadyError(_NOT_INITIALIZED)
+        attributes = targeting_key = None
+        if context is not None:
+            attributes, targeting_key = context.attributes, context.targeting_key
+        evaluation = evaluator.evaluate_now(key, wanted, None, attributes, targeting_key)
         if evaluation is None:
             wait = client._step if isinstance(client, TargetClient) else _refuse
-            evaluation = drive(evaluator.evaluate(key, wanted, None, given), wait)
+            evaluation = drive(evaluator.evaluate(key, wanted, None, attributes, targeting_key), wait)
         return _details(evaluation, default)
 
     async def _resolve_async(
         self, key: str, wanted: FlagType, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
-        client, evaluator = self._in_use()
-        given = _attributes(context)
-        evaluation = evaluator.evaluate_now(key, wanted, None, given)
-        if evaluation is None:
-            wait = client._step if isinstance(client, AsyncTargetClient) else _in_thread(client)
-            evaluation = await drive_async(evaluator.evaluate(key, wanted, None, given), wait)
-        return _details(evaluation, default)
-
-    def _in_use(self) -> tuple[TargetClient | AsyncTargetClient, FlagEvaluator]:
         client, evaluator = self._client, self._evaluator
         if client is None or evaluator is None:
-            raise ProviderNotReadyError("the provider is not initialized")
-        return client, evaluator
+            raise ProviderNotReadyError(_NOT_INITIALIZED)
+        attributes = targeting_key = None
+        if context is not None:
+            attributes, targeting_key = context.attributes, context.targeting_key
+        evaluation = evaluator.evaluate_now(key, wanted, None, attributes, targeting_key)
+        if evaluation is None:
+            wait = client._step if isinstance(client, AsyncTargetClient) else _in_thread(client)
+            flow = evaluator.evaluate(key, wanted, None, attributes, targeting_key)
+            evaluation = await drive_async(flow, wait)
+        return _details(evaluation, default)
 
     # Tracking
 
@@ -333,14 +336,15 @@ class TargetProvider(AbstractProvider):
         if client is None or evaluator is None:
             self._dropped += 1
             return
-        details = tracking_event_details
+        context, details = evaluation_context, tracking_event_details
         try:
             sent = evaluator.track(
                 client.enqueue_notifications,
                 tracking_event_name,
-                _attributes(evaluation_context),
+                {} if context is None else context.attributes,
                 None if details is None else details.value,
                 {} if details is None else details.attributes,
+                None if context is None else context.targeting_key,
             )
         except Exception as error:
             evaluator.log.warning(
@@ -365,16 +369,6 @@ class ProviderStats(msgspec.Struct, frozen=True):
     error_codes: dict[str, int]
     impressions_repeated: int
     tracking_dropped: int
-
-
-def _attributes(context: EvaluationContext | None) -> dict[str, Any]:
-    """Return a context as the mapping that flags are evaluated with."""
-    if context is None:
-        return {}
-    attributes = dict(context.attributes)
-    if context.targeting_key is not None:
-        attributes[TARGETING_KEY] = context.targeting_key
-    return attributes
 
 
 def _details(evaluation: FlagEvaluation, default: T) -> FlagResolutionDetails[T]:

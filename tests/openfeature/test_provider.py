@@ -209,6 +209,8 @@ def test_targeting_key_parameter_can_be_used_by_rules(started: Any) -> None:
     provider = started(artifact_payload=document, targeting_key_parameter="key")
     assert value(provider, "hero") == "mine"
     assert value(provider, "hero", EvaluationContext("u2")) == "hello"
+    assert value(provider, "hero", EvaluationContext("u1", {"targetingKey": "u2"})) == "mine"
+    assert value(provider, "hero", EvaluationContext(None, {"targetingKey": "u1"})) == "mine"
 
 
 @pytest.mark.parametrize(

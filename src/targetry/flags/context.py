@@ -126,7 +126,26 @@ def read_context(
         FlagError: `INVALID_CONTEXT` with the path of the wrong attribute.
     """
     try:
-        return _read(key, attributes, options)
+        base = attributes.get("context")
+        context = Context("web") if base is None else _model(Context, base, "context.context")
+        if context.channel is None:
+            context.channel = "web"
+        subject = FlagSubject(VisitorId(), context)
+        for name, value in attributes.items():
+            if not isinstance(name, str):
+                raise OptionError("context", f"has the name {shown(name)}, which is no text")
+            if value is None:
+                continue
+            if (reserved := _RESERVED.get(name)) is not None:
+                reserved(subject, name, value)
+            elif type(value) in _NOT_NESTED:
+                _add(subject, name, value)
+            else:
+                for path, scalar in _flattened(name, value):
+                    _add(subject, path, scalar)
+        if key is not None and key != "":
+            _add_targeting_key(subject, key, options)
+        return subject
     except OptionError as error:
         raise FlagError("INVALID_CONTEXT", str(error)) from None
     except RecursionError:
@@ -149,29 +168,6 @@ def read_parameters(attributes: Mapping[str, Any]) -> dict[str, str]:
     if subject.profile_parameters:
         raise FlagError("INVALID_CONTEXT", "context.profile: belongs to no prepared visitor; give no visitor")
     return subject.parameters
-
-
-def _read(key: str | None, attributes: Mapping[str, Any], options: TargetingKey) -> FlagSubject:
-    base = attributes.get("context")
-    context = Context("web") if base is None else _model(Context, base, "context.context")
-    if context.channel is None:
-        context.channel = "web"
-    subject = FlagSubject(VisitorId(), context)
-    for name, value in attributes.items():
-        if not isinstance(name, str):
-            raise OptionError("context", f"has the name {shown(name)}, which is no text")
-        if value is None:
-            continue
-        if (reserved := _RESERVED.get(name)) is not None:
-            reserved(subject, name, value)
-        elif type(value) in _NOT_NESTED:
-            _add(subject, name, value)
-        else:
-            for path, scalar in _flattened(name, value):
-                _add(subject, path, scalar)
-    if key is not None and key != "":
-        _add_targeting_key(subject, key, options)
-    return subject
 
 
 def _add(subject: FlagSubject, name: str, value: Any) -> None:

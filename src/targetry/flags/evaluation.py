@@ -124,9 +124,10 @@ def evaluate_on_device(
         raise FlagError(
             "TARGETING_KEY_MISSING", "an activity splits its visitors, and the context names none"
         )
-    reason: Reason = "DEFAULT"
-    value = UNDEFINED
-    if (rule := outcome.rule) is not None:
+    reason: Reason
+    if (rule := outcome.rule) is None:
+        reason, value = "DEFAULT", UNDEFINED
+    else:
         token, location = facts.property_token, outcome.location
         reason = REASONS[
             location.unrestricted_reasons[rule] if token is None else location.reason(rule, token)

@@ -32,7 +32,7 @@ from targetry.device.decide_mbox import decide_mbox
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.errors import ApiException, ClosedError, ErrorCode, NotReadyError, OptionError
-from targetry.flags.context import FlagSubject, read_evaluation_context, read_parameters
+from targetry.flags.context import TARGETING_KEY, FlagSubject, read_context, read_parameters
 from targetry.flags.device_flags import evaluate_all, subject_facts
 from targetry.flags.errors import FlagError
 from targetry.flags.evaluation import (
@@ -161,14 +161,18 @@ class FlagEvaluator:
         wanted: FlagType | None,
         visitor: PreparedVisitor | None,
         context: Mapping[str, Any] | None,
+        targeting_key: str | None = None,
     ) -> FlagEvaluation | None:
         """Evaluate one flag as `evaluate` does if nothing has to wait and no hook observes it."""
         if self._hooks is not None:
             return None
-        if context is not None or type(key) is not str or type(visitor) is not PreparedVisitor:
+        decisions = self._decisions
+        if type(key) is not str or (context is not None and type(context) is not dict):
             self._check_arguments(key, visitor, context)
-        elif visitor._owner is not self._decisions:
-            self._decisions.check_visitor(visitor)
+        elif visitor is not None and (
+            type(visitor) is not PreparedVisitor or visitor._owner is not decisions
+        ):
+            decisions.check_visitor(visitor)
         try:
             if not forks.mark[0]:  # as in `check_open`, without the call
                 forks.ensure_after_fork()
@@ -176,17 +180,17 @@ class FlagEvaluator:
                 self._gate.check()
             parse, parameters = self._parse, None  # attributes that are functions: faster by a local name
             parsed = parse(key)
+            if (engine := decisions._engine) is None:
+                return None
+            in_use = engine.in_use
+            rules, is_stale = in_use()
+            if rules is None:
+                return None
             if visitor is None or context:
-                subject = self._subject(visitor, context or {})
+                subject = self._subject(visitor, context or {}, targeting_key)
+                if rules.geo_targeting_enabled and self._place(rules, parsed, subject) is not None:
+                    return None
                 visitor, parameters = subject.visitor, subject.parameters
-                rules, is_stale = self._decisions.rules_in_use()
-                if rules is None or self._place(rules, parsed, subject) is not None:
-                    return None
-            else:
-                in_use = self._decisions._engine.in_use  # type: ignore[union-attr]  # as in `decide`
-                rules, is_stale = in_use()
-                if rules is None:
-                    return None
             return self._evaluate_on_device(key, parsed, wanted, rules, is_stale, visitor, parameters)
         except Exception as error:
             return self._failed(key, error)
@@ -197,19 +201,28 @@ class FlagEvaluator:
         wanted: FlagType | None,
         visitor: PreparedVisitor | None,
         context: Mapping[str, Any] | None,
+        targeting_key: str | None = None,
     ) -> Flow[FlagEvaluation]:
         """Evaluate one flag; any failure is a result.
+
+        Args:
+            key: The flag key.
+            wanted: The type that the caller requests; None for any.
+            visitor: A prepared visitor of the client; a context then adds mbox parameters.
+            context: The evaluation context.
+            targeting_key: The targeting key, by default that of the context.
 
         Raises:
             OptionError: An argument is of the wrong type.
         """
         self._check_arguments(key, visitor, context)
         if self._hooks is None:
-            return (yield from self._catch_failures(key, self._evaluate(key, wanted, visitor, context or {})))
+            flow = self._evaluate(key, wanted, visitor, context or {}, targeting_key)
+            return (yield from self._catch_failures(key, flow))
         decisions = self._decisions
         with self._hooks.begin("flag", decisions.method, key) as observed:
             outcome = observed.outcome = FlagOutcome()
-            flow = self._evaluate(key, wanted, visitor, context or {}, outcome)
+            flow = self._evaluate(key, wanted, visitor, context or {}, targeting_key, outcome)
             evaluation = yield from self._catch_failures(key, flow)
             outcome.add_flags([evaluation], decisions.property_token or decisions.client_code)
         return evaluation
@@ -267,6 +280,7 @@ class FlagEvaluator:
         context: Mapping[str, Any],
         value: float | None,
         attributes: Mapping[str, Any],
+        targeting_key: str | None = None,
     ) -> bool:
         """Enqueue the notification of a tracking event, and return whether it was accepted.
 
@@ -277,12 +291,13 @@ class FlagEvaluator:
             value: The total of an order.
             attributes: `orderId` and `purchasedProductIds` of the order; `flagKey` of the flag that
                 was clicked; others are mbox parameters.
+            targeting_key: The targeting key, by default that of the context.
 
         Raises:
             FlagError: `INVALID_CONTEXT` with the path of the wrong attribute.
             OptionError: The name is empty, or the API would reject the notification.
         """
-        subject = self._subject(None, context)
+        subject = self._subject(None, context, targeting_key)
         read = subject.read
         assert read is not None
         given = dict(attributes)
@@ -351,12 +366,13 @@ class FlagEvaluator:
         wanted: FlagType | None,
         visitor: PreparedVisitor | None,
         context: Mapping[str, Any],
+        targeting_key: str | None,
         observed: FlagOutcome | None = None,
     ) -> Flow[FlagEvaluation]:
         self._gate.check_open()
         parsed = self._keys.parse(key)
         decisions = self._decisions
-        subject = self._subject(visitor, context)
+        subject = self._subject(visitor, context, targeting_key)
         if observed is not None:
             observed.visitor_id = subject.visitor._facts.visitor
         rules, is_stale = decisions.rules_in_use()
@@ -372,13 +388,17 @@ class FlagEvaluator:
                 return evaluation
         return (yield from self._evaluate_server_side(key, parsed, wanted, subject))
 
-    def _subject(self, visitor: PreparedVisitor | None, context: Mapping[str, Any]) -> _Subject:
+    def _subject(
+        self, visitor: PreparedVisitor | None, context: Mapping[str, Any], targeting_key: str | None = None
+    ) -> _Subject:
         """Return the visitor of a flag. With a visitor, the context adds mbox parameters only."""
         decisions = self._decisions
         if visitor is not None:
             given = merge_parameters(visitor, read_parameters(context)) if context else None
             return _Subject(visitor, given, None)
-        read = read_evaluation_context(context, self._targeting)
+        if targeting_key is None:
+            targeting_key = context.get(TARGETING_KEY)
+        read = read_context(targeting_key, context, self._targeting)
         facts = subject_facts(read, decisions.client_code, decisions.property_token)
         settings = None
         if read.property_token is not None:
