@@ -529,6 +529,17 @@ def test_report_by_a_fact_has_a_row_for_each_segment(tmp_path: Path) -> None:
     assert run("-d", tmp_path, "--by", "country").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "command", ["report", "power --lift 5% --activity 1", "aa --activity 1", "ledger export --out a.csv"]
+)
+def test_two_ledgers_are_a_mistake(tmp_path: Path, command: str) -> None:
+    result = cli.run(
+        *command.split(), "--data", tmp_path, "--ledger", "postgresql://127.0.0.1:1/none", width=200
+    )
+    assert result.exit_code == 2
+    assert "--data and --ledger are two ledgers; leave one out" in result.stderr
+
+
 def test_segments_of_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
     events = [msgspec.structs.replace(one, facts={"browser": "chrome"}) for one in SPLIT]
     targeted = (ExperienceDescription("0", "US"), ExperienceDescription("1", "Others"))

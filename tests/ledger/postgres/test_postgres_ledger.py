@@ -592,6 +592,11 @@ def test_addresses_are_distinguished_from_folders(tmp_path: Path) -> None:
     assert is_address("postgres://host/db")
     assert not is_address("ledger")
     assert not is_address(tmp_path)
+    for opened in (open_reader, open_ledger):
+        with pytest.raises(
+            OptionError, match=r"ledger: must be a folder or an address of .*, not mysql://…$"
+        ):
+            opened("mysql://user:secret@host/db")
 
 
 # Faults of the server and of the network

@@ -20,6 +20,7 @@ from targetry.cli.experiments.report import (
     LedgerLocation,
     LedgerOfActivity,
     described_activity,
+    ledger_of_activity,
     open_with_progress,
     parse_percent,
 )
@@ -131,7 +132,7 @@ def aa(
     tests = _tests(own, parse_shares(shares), activities, random)
     code = client or (None if rules is None else _client_code(rules)) or _CLIENT
     recorded: Outcomes | None = None
-    if (location := ledger or data) is not None:
+    if (location := ledger_of_activity(data, ledger)) is not None:
         if visitors is not None or rate is not None:
             raise typer.BadParameter(
                 "a ledger has the visitors and the rate; leave --visitors and --rate out"

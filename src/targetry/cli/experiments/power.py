@@ -15,6 +15,7 @@ from targetry.cli.experiments.report import (
     LedgerLocation,
     LedgerOfActivity,
     described_activity,
+    ledger_of_activity,
     open_with_progress,
     parse_percent,
     plot_path,
@@ -145,7 +146,9 @@ def power(
       targetry power rules.json --activity 482910 --baseline 5% --lift 10%
       targetry power --data ledger --activity 482910 --metric revenue --lift 5%
     """
-    known = _baseline(baseline, mean, deviation, _Source(ledger or data, activity, metric, cap))
+    known = _baseline(
+        baseline, mean, deviation, _Source(ledger_of_activity(data, ledger), activity, metric, cap)
+    )
     if shares is not None and artifact is not None:
         raise typer.BadParameter("an artifact has the shares; leave it or --shares out")
     if artifact is not None:

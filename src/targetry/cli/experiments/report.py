@@ -110,6 +110,7 @@ def _guardrail(text: str) -> Guardrail:
 
 
 def report(
+    context: typer.Context,
     data: LedgerFolder = DEFAULT_FOLDER,
     ledger: LedgerLocation = None,
     output: Annotated[
@@ -244,7 +245,7 @@ def report(
         over_time=over_time or plot is not None,
         amounts=plot is not None,
     )
-    with open_with_progress(data if ledger is None else ledger, segments=by is not None) as reader:
+    with open_with_progress(chosen_ledger(context, data, ledger), segments=by is not None) as reader:
         made = report_on_ledger(reader, options)
         if activity:
             chosen = {one.id: one for one in map(made.activity, activity)}
@@ -283,6 +284,20 @@ def open_with_progress(location: str | Path, *, segments: bool = False) -> Ledge
     """Open a ledger like `open_upgraded`, with a progress bar. Raises `LedgerError`."""
     with progress_bar("Bringing the ledger up to date") as progress:
         return open_upgraded(location, segments=segments, progress=progress)
+
+
+def chosen_ledger(context: typer.Context, data: Path, ledger: str | None) -> Path | str:
+    """Return the ledger of a command with a default folder. Raises `BadParameter` for two."""
+    source = context.get_parameter_source("data")
+    is_given = source is not None and source.name != "DEFAULT"
+    return ledger_of_activity(data if is_given or ledger is None else None, ledger) or data
+
+
+def ledger_of_activity(data: Path | None, ledger: str | None) -> Path | str | None:
+    """Return the ledger of a command, None without one. Raises `BadParameter` for two."""
+    if data is not None and ledger is not None:
+        raise typer.BadParameter("--data and --ledger are two ledgers; leave one out")
+    return data if ledger is None else ledger
 
 
 def described_activity(reader: LedgerReader, key: str) -> ActivityDescription:

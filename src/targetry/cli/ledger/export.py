@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from targetry._runtime.lazy_import import importing_extra
-from targetry.cli.experiments.report import LedgerFolder, LedgerLocation, open_with_progress
+from targetry.cli.experiments.report import LedgerFolder, LedgerLocation, chosen_ledger, open_with_progress
 from targetry.cli.rendering.output import TableFile, console, print_notes, wrong_option
 from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import pluralize
@@ -45,6 +45,7 @@ def _epoch_ms(option: str, text: str | None) -> int | None:
 
 
 def export_command(
+    context: typer.Context,
     out: TableFile,
     data: LedgerFolder = DEFAULT_FOLDER,
     ledger: LedgerLocation = None,
@@ -85,7 +86,7 @@ def export_command(
         raise wrong_option("--until", f"must be after --since {since}, not {until!r}")
     selection = EventSelection(since_ms=first, until_ms=end, activities=tuple(activity or ()))
     with (
-        open_with_progress(data if ledger is None else ledger) as reader,
+        open_with_progress(chosen_ledger(context, data, ledger)) as reader,
         progress_bar("Exporting rows") as progress,
     ):
         written = write_batches(export_table(reader, table.value, selection, progress=progress), out)

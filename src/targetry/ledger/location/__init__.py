@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from targetry.errors import OptionError
 from targetry.ledger.database import BUSY_S, Progress, Warn, no_progress
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import Ledger
@@ -19,6 +20,15 @@ from targetry.ledger.store import EventStore, LedgerReader
 def is_address(location: str | os.PathLike[str]) -> bool:
     """Return whether a location is an address of PostgreSQL, not a folder."""
     return isinstance(location, str) and location.lower().startswith(SCHEMES)
+
+
+def _folder(location: str | os.PathLike[str]) -> Path:
+    """Return a location as a folder. Raises `OptionError` for an address of something else."""
+    scheme, separator, _ = str(location).partition("://") if isinstance(location, str) else ("", "", "")
+    if separator and scheme.isalnum():
+        expected = "a folder or an address of PostgreSQL, like postgresql://user@host/database"
+        raise OptionError("ledger", f"must be {expected}, not {scheme}://…")
+    return Path(location)
 
 
 def open_ledger(
@@ -43,7 +53,7 @@ def open_ledger(
     """
     if is_address(location):
         return PostgresLedger.open(str(location))
-    return Ledger.open(Path(location), busy_timeout=busy_timeout, warn=warn, progress=progress)
+    return Ledger.open(_folder(location), busy_timeout=busy_timeout, warn=warn, progress=progress)
 
 
 def open_reader(location: str | os.PathLike[str], *, progress: Progress = no_progress) -> LedgerReader:
@@ -61,7 +71,7 @@ def open_reader(location: str | os.PathLike[str], *, progress: Progress = no_pro
     """
     if is_address(location):
         return PostgresReader.open(str(location), progress=progress)
-    return Reader.open(location, progress=progress)
+    return Reader.open(_folder(location), progress=progress)
 
 
 def open_upgraded(
