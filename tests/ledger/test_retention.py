@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from support.cases import each_case
 from support.edge_process import Lines, address, post, process, shown
+from support.late import LATE_S
 from support.ledger import event
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import check
+from targetry.edge.server import check, open_edge
 from targetry.errors import OptionError
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
@@ -70,6 +73,34 @@ def test_event_with_a_future_time_expires_by_its_recording(tmp_path: Path) -> No
     day_after = recorded_ms.to_ms + 2 * 86_400_000
     assert prune(tmp_path, Retention(keep_days=1), now_ms=day_after - 86_400_001).removed == 0
     assert prune(tmp_path, Retention(keep_days=1), now_ms=day_after).removed == 1
+
+
+class Removals(logging.Handler):
+    """Signals the first message on removed events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "were removed from the ledger" in record.getMessage():
+            self.seen.set()
+
+
+@pytest.mark.parametrize(("option", "limit"), [("keep_days", 30), ("max_size", MIN_BYTES)])
+def test_edge_removes_events_beyond_the_limits_of_its_options(
+    option: str, limit: float, tmp_path: Path
+) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event(str(n), visitor=f"v{n}") for n in range(12_000)])
+    log, removals = logging.Logger("edge"), Removals()
+    log.addHandler(removals)
+    edge = open_edge(EdgeOptions(data=tmp_path, **{option: limit}), log)  # type: ignore[arg-type]
+    edge.start()
+    try:
+        assert removals.seen.wait(LATE_S)
+    finally:
+        edge.close()
 
 
 @pytest.mark.slow

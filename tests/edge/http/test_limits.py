@@ -84,6 +84,7 @@ def test_limits_come_from_the_environment() -> None:
             connection.close()
         running.send_signal(signal.SIGTERM)
         _, err = rest_of(running)
+    assert "incomplete after 0.3 s" in err
     assert [word in err for word in ("--idle-timeout", "--request-timeout", "--max-connections")] == [
         True
     ] * 3
