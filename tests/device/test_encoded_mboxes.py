@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from device.test_matching import case
 from support.cases import each_case
 from support.device import CLIENT, NOW_MS, artifact, mboxes_of, rule
-from targetry.device.decide import decide
+from targetry.device.decide import Match, decide
 from targetry.device.encoded_mboxes import EncodedMboxes
 from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.device.trace import TraceSource
 from targetry.models import (
     Context,
     DeliveryRequest,
@@ -24,6 +25,7 @@ from targetry.models import (
     MboxRequest,
     Option,
     PrefetchRequest,
+    Trace,
     VisitorId,
 )
 
@@ -96,3 +98,35 @@ def test_rule_without_a_name_gets_that_of_each_mbox() -> None:
     rules, encoded = compile_artifact(artifact({"a": [unnamed], "b": [unnamed]})), EncodedMboxes(TOKENS)
     for name in ("a", "b"):
         assert in_json(rules, asked(1, name), NOW_MS, encoded) == in_json(rules, asked(1, name), NOW_MS, None)
+
+
+def test_trace_and_matches_are_not_of_encoded_responses() -> None:
+    rules, encoded = compile_artifact(mboxes_of(rule())), EncodedMboxes(TOKENS)
+    request = asked(1, "hero")
+    request.trace = Trace()
+    source, matches = TraceSource("session", CLIENT, {}), list[Match]()
+    traced = decide(rules, request, CLIENT, NOW_MS, lambda: "id", source, encoded=encoded)
+    matched = decide(rules, request, CLIENT, NOW_MS, lambda: "id", matches=matches, encoded=encoded)
+    options = [option.content for decision in (traced, matched) for option in options_of(decision.response)]
+    assert options == ["hello"] * 4
+    assert [one.location for one in matches] == ["hero", "hero"]
+    assert (encoded.execute, encoded.prefetch) == ({}, {})
+    request.trace = None
+    decide(rules, request, CLIENT, NOW_MS, lambda: "id", source, encoded=encoded)
+    assert [len(encoded.execute), len(encoded.prefetch)] == [1, 1]
+
+
+def test_unreported_decision_has_impressions_in_a_trace_only() -> None:
+    rules, request = compile_artifact(mboxes_of(rule())), asked(1, "hero")
+    source = TraceSource("session", CLIENT, {})
+
+    def impressions(**options: Any) -> int:
+        return len(decide(rules, request, CLIENT, NOW_MS, lambda: "id", **options).impressions)
+
+    assert [impressions(), impressions(is_reported=False), impressions(is_reported=False, trace=source)] == [
+        1,
+        0,
+        0,
+    ]
+    request.trace = Trace()
+    assert impressions(is_reported=False, trace=source) == 1

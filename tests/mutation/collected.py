@@ -23,7 +23,7 @@ import pytest
 
 from mutation.mutants import Mutant
 
-MORE_PROCESSOR_TIME: Final = 40  # a mutant may wait this many times longer than it may compute
+MORE_PROCESSOR_TIME: Final = 10  # a mutant may wait this many times longer than it may compute
 _FAILURE: Final = struct.Struct("i")
 _SURVIVED, _DIED, _NOT_IN_FUNCTION = 0, 1, 3
 
