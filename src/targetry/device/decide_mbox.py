@@ -63,7 +63,7 @@ def visitor_facts(
 
     `context` and `parameters` must not change afterwards.
     """
-    details = _NO_PARAMETERS if parameters is None else MboxRequest(index=0, parameters=parameters)
+    details = MboxRequest(index=0, parameters=parameters) if parameters else _NO_PARAMETERS
     return VisitorFacts(
         context,
         visitor,

@@ -188,7 +188,8 @@ class FlagEvaluator:
                 return None
             if visitor is None or context:
                 subject = self._subject(visitor, context or {}, targeting_key)
-                if rules.geo_targeting_enabled and self._place(rules, parsed, subject) is not None:
+                read = subject.read
+                if read is not None and read.context.geo is not None and self._place(rules, parsed, subject):
                     return None
                 visitor, parameters = subject.visitor, subject.parameters
             return self._evaluate_on_device(key, parsed, wanted, rules, is_stale, visitor, parameters)
