@@ -77,7 +77,7 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
         Sequence[str],
         Setting(
             "Fact that is recorded with impressions, for reports by segment: `browser`, `platform`, `device`, "
-            "`country`, `region`, `city`, `mbox.<parameter>` or `profile.<parameter>`; repeatable.",
+            "`country`, `region`, `city`, `property`, `mbox.<parameter>` or `profile.<parameter>`; repeatable.",
             metavar="NAME",
             flag="segment",
             default="none",

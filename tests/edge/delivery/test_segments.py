@@ -32,7 +32,11 @@ def request(parameters: dict[str, str] | None = None, **context: Any) -> Deliver
         {"index": 0, "name": "hero"},
         {"index": 1, "name": "promo", "parameters": parameters or {}, "profileParameters": {"tier": "gold"}},
     ]
-    body = {"context": {"channel": "web", **context}, "execute": {"mboxes": mboxes}}
+    body = {
+        "context": {"channel": "web", **context},
+        "property": {"token": "a1b2"},
+        "execute": {"mboxes": mboxes},
+    }
     return msgspec.convert(body, DeliveryRequest)
 
 
@@ -46,6 +50,7 @@ READ = {
     "country": ("country", {"geo": {"countryCode": "de"}}, "DE"),
     "region": ("region", {"geo": {"stateCode": "by"}}, "BY"),
     "city": ("city", {"geo": {"city": "Munich"}}, "MUNICH"),
+    "property": ("property", {}, "a1b2"),
     "profile parameter": ("profile.tier", {}, "gold"),
 }
 

@@ -21,6 +21,7 @@ MAX_VALUES: Final = 50
 OTHER: Final = "other"
 """Value that stands for all values of a segment beyond the first `MAX_VALUES`."""
 
+_PROPERTY: Final = "property"
 _PARAMETER: Final = re.compile(r"(mbox|profile)\.[\w.-]{1,100}")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 _TABLET: Final = re.compile(r"iPad|Tablet|Android(?!.*Mobile)", re.DOTALL)
@@ -31,8 +32,8 @@ class SegmentReader:
     """Reads the facts that name a visitor's segments from requests.
 
     Args:
-        names: `browser`, `platform`, `device`, `country`, `region`, `city`, `mbox.<parameter>` or
-            `profile.<parameter>`.
+        names: `browser`, `platform`, `device`, `country`, `region`, `city`, `property` (the token
+            of the property), `mbox.<parameter>` or `profile.<parameter>`.
 
     Raises:
         OptionError: A name is unknown, or there are too many.
@@ -40,10 +41,10 @@ class SegmentReader:
 
     def __init__(self, names: Sequence[str]) -> None:
         for position, name in enumerate(names):
-            if name not in _BUILT_IN and not _PARAMETER.fullmatch(name):
+            if name not in (*_BUILT_IN, _PROPERTY) and not _PARAMETER.fullmatch(name):
                 raise OptionError(
                     f"segments[{position}]",
-                    f"must be {', '.join(_BUILT_IN)}, mbox.<parameter> or profile.<parameter>, not {name!r}",
+                    f"must be {', '.join(_BUILT_IN)}, {_PROPERTY}, mbox.<parameter> or profile.<parameter>, not {name!r}",
                 )
         if len(names) > MAX_FACTS:
             raise OptionError("segments", f"must have at most {MAX_FACTS} names, not {len(names)}")
@@ -61,7 +62,12 @@ class SegmentReader:
         found = {}
         for name in self._names:
             read = _BUILT_IN.get(name)
-            value = read(context) if read is not None else _parameter(request, *name.split(".", 1))
+            if read is not None:
+                value = read(context)
+            elif name == _PROPERTY:
+                value = (request._property and request._property.token) or ""
+            else:
+                value = _parameter(request, *name.split(".", 1))
             if value:
                 found[name] = self._bounded(name, value)
         return found or None
