@@ -10,6 +10,7 @@ import pytest
 
 from support.cases import each_case
 from support.device import (
+    CLIENT,
     NEVER,
     NOW_MS,
     artifact,
@@ -20,6 +21,7 @@ from support.device import (
     request_for,
     rule,
 )
+from targetry.device.decide import Match, decide
 from targetry.device.ruleset import compile_artifact
 from targetry.models import (
     DeliveryRequest,
@@ -607,3 +609,47 @@ def test_nothing_of_the_request_is_changed() -> None:
     before = copy.deepcopy(request)
     decision_of(document, request)
     assert request == before
+
+
+# ── outcomes of locations ───
+
+
+def test_outcome_of_each_location_and_rule_is_listed() -> None:
+    home = rule(4, name="home-view", content="view")
+    document = artifact(
+        {
+            "hero": [rule(1, NEVER), rule(2, name="hero-content", content="two")],
+            "empty": [rule(1, NEVER)],
+            "target-global-mbox": [rule(1, content="first"), rule(3, content="second")],
+        },
+        {"home": [home, rule(5, NEVER, name="never")]},
+    )
+    mboxes = [{"index": i, "name": name} for i, name in enumerate(("hero", "empty", "target-global-mbox"))]
+    request = request_for(
+        execute={"mboxes": mboxes, "pageLoad": {}},
+        prefetch={"mboxes": mboxes[:1], "views": [{"name": "home"}]},
+    )
+    matches: list[Match] = []
+    decide(compile_artifact(document), request, CLIENT, NOW_MS, numbered_ids(), matches=matches)
+    found = [
+        (
+            one.location_type,
+            one.location,
+            one.name,
+            one.rule and one.rule.activity_id,
+            [option.content for option in one.options],
+        )
+        for one in matches
+    ]
+    every = [
+        ("mbox", "target-global-mbox", "hero", "1", ["first"]),
+        ("mbox", "target-global-mbox", "hero", "3", ["second"]),
+    ]
+    assert found == [
+        ("mbox", "hero", "hero-content", "2", ["two"]),
+        ("mbox", "empty", "empty", None, []),
+        *every,
+        *[(kind, name, name, rule, options) for kind, name, _, rule, options in every],
+        ("mbox", "hero", "hero-content", "2", ["two"]),
+        ("view", "home", "home-view", "4", ["view"]),
+    ]
