@@ -50,6 +50,7 @@ def test_schema_check_detects_a_wrong_response(status: int, document: dict[str, 
         check(answer)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40), suppress_health_check=list(HealthCheck))
 @given(st.deferred(lambda: cases(MBOXES)))
 def test_each_response_conforms_to_the_openapi_document(prober: Prober, case: Any) -> None:
