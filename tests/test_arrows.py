@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from functools import cache, lru_cache
+import re
+from collections.abc import Collection, Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from support.syntax import statements
 
 ROOT = Path(__file__).parent.parent / "src" / "targetry"
 
@@ -91,26 +94,23 @@ MODULES = modules()
 
 @cache
 def imports(file: Path) -> frozenset[str]:
-    """Return the full names of the modules of ours that a file imports."""
+    """Return the full names of all that a file imports, in functions too."""
     return frozenset(_imports(file))
 
 
 def _imports(file: Path) -> Iterator[str]:
     package = ("targetry", *file.relative_to(ROOT).parts[:-1])
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in statements(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            names = [one.name for one in node.names]
+            yield from (one.name for one in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join((*above, *([node.module] if node.module else [])))
-            names = [f"{module}.{one.name}" for one in node.names]
-        else:
-            continue
-        yield from (name for name in names if name.startswith("targetry."))
+            yield from (f"{module}.{one.name}" for one in node.names)
 
 
 def rooms(file: Path) -> set[str]:
-    return {name.split(".")[1] for name in imports(file)}
+    return {name.split(".")[1] for name in imports(file) if name.startswith("targetry.")}
 
 
 @pytest.mark.parametrize("room", ARROWS)
@@ -152,6 +152,7 @@ MOST_SUBJECTS, MOST_FLOORS_OF_SUBJECTS = 30, 10
 LARGE_FOLDERS: set[str] = set()
 
 
+@cache
 def folder(module: str) -> str:
     """Return the room of a module: its folder, or the module itself at the root."""
     parts = MODULES[module].relative_to(ROOT).parts
@@ -257,31 +258,21 @@ IMPURE_CALLS = frozenset({"open", "input", "now", "utcnow", "today", "uuid1", "u
 THREAD_STARTERS = frozenset({"_runtime/daemon_threads.py", "edge/supervisor.py"})
 
 
-@lru_cache(maxsize=1)
-def tree(file: Path) -> ast.Module:
-    """Return the syntax tree of a file; the checks of one file follow each other."""
-    return ast.parse(file.read_text("utf-8"))
-
-
-def called_names(file: Path) -> Iterator[tuple[str, ast.Call]]:
-    """Yield the last name of each called expression, with the call."""
-    for node in ast.walk(tree(file)):
+def calls(file: Path, names: Collection[str]) -> Iterator[tuple[str, ast.Call]]:
+    """Yield the calls of functions and methods with these names, each with its name."""
+    text = file.read_text("utf-8")
+    if re.search(rf"\b(?:{'|'.join(names)})\(", text) is None:
+        return  # which is faster than the syntax tree
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call):
-            if isinstance(node.func, ast.Name):
-                yield node.func.id, node
-            elif isinstance(node.func, ast.Attribute):
-                yield node.func.attr, node
+            name = getattr(node.func, "attr", getattr(node.func, "id", None))
+            if name in names:
+                yield name, node
 
 
-def foreign_imports(file: Path) -> set[str]:
+def imported_packages(file: Path) -> set[str]:
     """Return the top-level names of the packages that a file imports."""
-    found = set()
-    for node in ast.walk(tree(file)):
-        if isinstance(node, ast.Import):
-            found |= {one.name.partition(".")[0] for one in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            found.add(node.module.partition(".")[0])
-    return found
+    return {name.partition(".")[0] for name in imports(file)}
 
 
 @pytest.mark.parametrize("room", PURE_ROOMS)
@@ -290,10 +281,7 @@ def test_pure_room_does_no_io_and_reads_no_clock(room: str) -> None:
         file.relative_to(ROOT).as_posix(): found
         for file in (ROOT / room).rglob("*.py")
         if file.relative_to(ROOT).as_posix() not in IMPURE_FILES
-        and (
-            found := (foreign_imports(file) & IMPURE)
-            | {name for name, _ in called_names(file)} & IMPURE_CALLS
-        )
+        and (found := (imported_packages(file) & IMPURE) | {name for name, _ in calls(file, IMPURE_CALLS)})
     }
     assert impure == {}
 
@@ -301,11 +289,8 @@ def test_pure_room_does_no_io_and_reads_no_clock(room: str) -> None:
 def test_threads_are_started_as_daemons_in_one_place() -> None:
     starters, names = set(), ("Thread", "Timer", "ThreadPoolExecutor")
     for file in MODULES.values():
-        if not any(name in file.read_text("utf-8") for name in names):
-            continue  # which is faster than its syntax tree
-        for name, call in called_names(file):
-            if name in names:
-                starters.add(file.relative_to(ROOT).as_posix())
-                daemon = [one.value for one in call.keywords if one.arg == "daemon"]
-                assert [isinstance(one, ast.Constant) and one.value for one in daemon] == [True], file
+        for _, call in calls(file, names):
+            starters.add(file.relative_to(ROOT).as_posix())
+            daemon = [one.value for one in call.keywords if one.arg == "daemon"]
+            assert [isinstance(one, ast.Constant) and one.value for one in daemon] == [True], file
     assert starters <= THREAD_STARTERS

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
+from support.syntax import statements
+
 ROOT = Path(__file__).parent.parent.parent
 TREES = ("src", "tests", "benchmarks", "docs", "examples")
 PAGES = (".md", ".html", ".js", ".css")
@@ -66,16 +68,8 @@ def tree(file: str) -> ast.Module:
 
 
 def definitions(file: str) -> list[Documented]:
-    """Return the module, its classes and its functions, without a search of expressions."""
-    found, pending = list[Documented](), list[ast.AST]([tree(file)])
-    while pending:
-        node = pending.pop()
-        if isinstance(node, _DOCUMENTED):
-            found.append(node)
-        for part in ("body", "orelse", "handlers", "finalbody", "cases"):
-            below = getattr(node, part, ())
-            pending += below if isinstance(below, list) else ()
-    return found
+    """Return the module, its classes and its functions."""
+    return [node for node in statements(tree(file)) if isinstance(node, _DOCUMENTED)]
 
 
 def prose(file: str) -> tuple[Prose, ...]:
