@@ -17,6 +17,7 @@ from targetry.activities.model.schema import SCHEMA_FILE, schema_text
 from targetry.cli.activities.folder import DEFAULT_FOLDER, new_folder, write_file, write_lock
 from targetry.cli.inputs.activity_folder import fail_with
 from targetry.cli.inputs.artifact_source import SourceError, read_text
+from targetry.cli.inputs.options import OrganizationIdOption
 from targetry.cli.rendering.output import console, print_notes
 from targetry.device.artifact import read_artifact, read_json
 from targetry.errors import ArtifactError, TargetError
@@ -36,12 +37,7 @@ def decompile_command(
     is_single: Annotated[
         bool, typer.Option("--single-file", help="Write all activities to one file.")
     ] = False,
-    organization_id: Annotated[
-        str | None,
-        typer.Option(
-            "--organization-id", metavar="ID", help="The …@AdobeOrg of a rules.bin.", show_default=False
-        ),
-    ] = None,
+    organization_id: OrganizationIdOption = None,
 ) -> None:
     """Write the files that compile to an artifact, and prove that they do.
 

@@ -28,6 +28,7 @@ from targetry.cli.inputs.artifact_source import (
     split_revision,
 )
 from targetry.cli.inputs.git_revision import folder_at
+from targetry.cli.inputs.options import OrganizationIdOption
 from targetry.cli.rendering.output import print_json
 from targetry.delivery.hosts import artifact_url
 from targetry.device.artifact import read_artifact, read_json
@@ -76,12 +77,7 @@ def plan_command(
     has_exit_code: Annotated[
         bool, typer.Option("--exit-code", help="End with the status 2 if there is a change.")
     ] = False,
-    organization_id: Annotated[
-        str | None,
-        typer.Option(
-            "--organization-id", metavar="ID", help="The …@AdobeOrg of a rules.bin.", show_default=False
-        ),
-    ] = None,
+    organization_id: OrganizationIdOption = None,
 ) -> None:
     """Describe the differences between two states of the activities, and who moves.
 

@@ -17,6 +17,7 @@ from targetry.cli.batch.arguments import (
     read_artifact_text,
 )
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
+from targetry.cli.inputs.options import ClientOption
 from targetry.cli.rendering.output import print_json, print_notes
 from targetry.errors import OptionError
 
@@ -24,15 +25,7 @@ from targetry.errors import OptionError
 def shadow(
     log: Annotated[Path, typer.Argument(help="Requests and responses, as JSON Lines.", show_default=False)],
     artifact: ArtifactFile = None,
-    client: Annotated[
-        str | None,
-        typer.Option(
-            "--client",
-            metavar="CODE",
-            help="The client code. Default: the one in the artifact.",
-            show_default=False,
-        ),
-    ] = None,
+    client: ClientOption = None,
     organization_id: OrganizationId = None,
     at_least: Annotated[
         str, typer.Option("--at-least", metavar="PERCENT", help="Share of the answers that have to agree.")

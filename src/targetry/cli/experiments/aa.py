@@ -24,6 +24,7 @@ from targetry.cli.experiments.report import (
     open_with_progress,
     parse_percent,
 )
+from targetry.cli.inputs.options import ClientOption, EnvironmentOfFolder, OrganizationIdOption
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.cli.rendering.progress import progress_bar
 from targetry.device.logic.allocation import bucket
@@ -82,30 +83,9 @@ def aa(
         str,
         typer.Option("--shares", metavar="A,B,…", help="Shares of the experiences, without an artifact's."),
     ] = "50,50",
-    client: Annotated[
-        str | None,
-        typer.Option(
-            "--client",
-            metavar="CODE",
-            help="The client code. Default: the artifact's.",
-            show_default=False,
-        ),
-    ] = None,
-    organization_id: Annotated[
-        str | None,
-        typer.Option(
-            "--organization-id", metavar="ID", help="The …@AdobeOrg of a rules.bin.", show_default=False
-        ),
-    ] = None,
-    environment: Annotated[
-        str | None,
-        typer.Option(
-            "--environment",
-            metavar="NAME",
-            help="The environment of a folder. Default: the only one, or production.",
-            show_default=False,
-        ),
-    ] = None,
+    client: ClientOption = None,
+    organization_id: OrganizationIdOption = None,
+    environment: EnvironmentOfFolder = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random numbers.")] = 1,
     output: Annotated[TableOrJson, typer.Option("--output", "-o", help="Output format.")] = TableOrJson.TABLE,
 ) -> None:

@@ -20,6 +20,7 @@ from targetry.cli.experiments.report import (
     parse_percent,
     plot_path,
 )
+from targetry.cli.inputs.options import EnvironmentOfFolder, OrganizationIdOption
 from targetry.cli.rendering.output import TableOrJson, console, print_json, wrong_option
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.metrics import METRICS
@@ -99,21 +100,8 @@ def power(
             show_default=False,
         ),
     ] = None,
-    organization_id: Annotated[
-        str | None,
-        typer.Option(
-            "--organization-id", metavar="ID", help="The …@AdobeOrg of a rules.bin.", show_default=False
-        ),
-    ] = None,
-    environment: Annotated[
-        str | None,
-        typer.Option(
-            "--environment",
-            metavar="NAME",
-            help="The environment of a folder. Default: the only one, or production.",
-            show_default=False,
-        ),
-    ] = None,
+    organization_id: OrganizationIdOption = None,
+    environment: EnvironmentOfFolder = None,
     metrics: Annotated[
         int, typer.Option("--metrics", metavar="N", help="Number of metrics that decide.")
     ] = 1,
