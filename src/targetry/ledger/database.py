@@ -48,6 +48,8 @@ _LOCK_NAME: Final = "ledger.opening"
 _CHECKED_BYTES: Final = 64 * 1024 * 1024
 # Journal pages before a checkpoint. SQLite's default of 1000 holds the pages of some 500 events.
 _JOURNAL_PAGES: Final = 4000
+# Holds the indexes of some 100,000 events, of which SQLite's default of 2 MB would read pages again.
+_CACHE_KB: Final = 8_000
 _PAUSE_S: Final = 0.01
 _OPENING_S: Final = 10.0  # longest wait for a process that opens the file and makes no progress
 _LOCK_IS_HELD: Final = (BlockingIOError, FileNotFoundError) + (
@@ -317,6 +319,7 @@ def _connect(path: Path, sync: Sync, busy_timeout: float, progress: Progress) ->
         # SQLite creates a file for the undo log of each insertion, and one for temporary tables.
         # Not before an upgrade: VACUUM makes a copy of the ledger.
         connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA cache_size = {-_CACHE_KB}")
         _check_content(connection, path)
     except BaseException:
         connection.close()
