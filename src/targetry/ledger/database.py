@@ -48,7 +48,7 @@ _LOCK_NAME: Final = "ledger.opening"
 _CHECKED_BYTES: Final = 64 * 1024 * 1024
 # Journal pages before a checkpoint. SQLite's default of 1000 holds the pages of some 500 events.
 _JOURNAL_PAGES: Final = 4000
-# Holds the indexes of some 100,000 events, of which SQLite's default of 2 MB would read pages again.
+# Holds the indexes of some 100,000 events; with the default of 2 MB pages are read again.
 _CACHE_KB: Final = 8_000
 _PAUSE_S: Final = 0.01
 _OPENING_S: Final = 10.0  # longest wait for a process that opens the file and makes no progress
