@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from math import inf
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
@@ -35,12 +36,12 @@ class DurationHistogram:
 
     def observe(self, label: str, durations: Sequence[float]) -> None:
         """Add durations, in seconds."""
-        counts = [0] * len(self._names)
-        for one in durations:
-            counts[bisect_left(self._bounds, one)] += 1
-        for name, count in zip(self._names, counts, strict=True):
+        ordered, counted = sorted(durations), 0
+        for name, bound in zip(self._names, (*self._bounds, inf), strict=True):
+            count = bisect_right(ordered, bound) - counted
             if count:
                 self._counts.labels(label, name).inc(count)
+                counted += count
         self._sums.labels(label).inc(sum(durations))
 
     def collect(self) -> Iterable[Metric]:

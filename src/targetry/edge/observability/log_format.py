@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 import msgspec
 
 LogFormat = Literal["human", "json"]
 
 _LOGGERS: Final = ("targetry.edge", "uvicorn.error")
+_PIPE_BYTES: Final = 4096
+_LONGEST_CHARACTER: Final = 4  # bytes
 
 
 RequestLine = tuple[float, str, str, str, int, float]
@@ -91,12 +93,7 @@ class HumanLines(logging.Formatter):
         requests: Sequence[RequestLine] | None = getattr(record, "requests", None)
         if requests is None:
             return super().format(record)
-        return "\n".join(
-            [
-                f"{_clock(int(at))} {_human_start(method, path, status)} {_milliseconds(round(s * 100_000))} ms"
-                for at, _, method, path, status, s in requests
-            ]
-        )
+        return "\n".join(_human_lines(requests))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Return the line of a record, with the level of warnings and errors."""
@@ -111,15 +108,49 @@ def _escape_controls(line: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
+def _human_lines(requests: Iterable[RequestLine]) -> Iterator[str]:
+    second = next_second = 0
+    clock = ""
+    for at, _, method, path, status, seconds in requests:
+        if not second <= at < next_second:
+            second = int(at)
+            next_second = second + 1
+            clock = time.strftime("%H:%M:%S", time.localtime(second))
+        yield f"{clock} {_human_start(method, path, status)} {_milliseconds(round(seconds * 100_000))} ms"
+
+
 @lru_cache(maxsize=64)
 def _human_start(method: str, path: str, status: int) -> str:
     """Return the part of a request's line that most requests share."""
     return _escape_controls(f"{method} {path} {status}")
 
 
-@lru_cache(maxsize=4)
-def _clock(at: int) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at))
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Handler that writes whole lines to stderr, as many at once as a pipe does not split.
+
+    Processes that write to one pipe do not mix writes of up to 4 KB.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the lines of a record."""
+        try:
+            for lines in whole_lines(self.format(record) + self.terminator):
+                self.stream.write(lines)
+                self.flush()
+        except Exception:
+            self.handleError(record)
+
+
+def whole_lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text, many at once: up to 4 KB, or one line that is longer."""
+    most = _PIPE_BYTES if text.isascii() else _PIPE_BYTES // _LONGEST_CHARACTER
+    start = 0
+    while len(text) - start > most:
+        end = text.rfind("\n", start, start + most) + 1 or text.find("\n", start) + 1 or len(text)
+        yield text[start:end]
+        start = end
+    if start < len(text):
+        yield text[start:]
 
 
 def start_logging(form: LogFormat) -> None:
@@ -127,7 +158,7 @@ def start_logging(form: LogFormat) -> None:
 
     Replaces the handlers of an earlier call.
     """
-    handler = logging.StreamHandler()
+    handler = LineHandler()
     handler.setFormatter(JsonLines() if form == "json" else HumanLines())
     for name in _LOGGERS:
         logger = logging.getLogger(name)
