@@ -60,7 +60,7 @@ from targetry.edge.http.response import (
     answer_preflight,
     cors_headers,
     error_response,
-    send_response,
+    response_messages,
 )
 from targetry.edge.http.write_access import WriteAccess
 from targetry.edge.observability.access_log import AccessLog
@@ -275,29 +275,11 @@ class EdgeApplication:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or start and stop with the server."""
-        if scope["type"] == "http":
-            await self._answer(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(scope, receive, send)
-
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        scope["state"][REGISTRY] = self._edge.connections
-        syncing = asyncio.create_task(self._sync_metrics())
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        syncing.cancel()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def _sync_metrics(self) -> None:
-        """Write the counts of the artifacts where other worker processes can read them."""
-        while True:
-            await asyncio.sleep(_SYNC_S)
-            self._edge.metrics.sync()
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, and count and log it."""
+        """Answer, count and log a request, or start and stop with the server."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._live(scope, receive, send)
+            return
         started = time.perf_counter()
         edge, path = self._edge, scope["path"]
         state = scope.get("state")
@@ -315,7 +297,9 @@ class EdgeApplication:
                 exchange.is_allowed = True
                 if path == DELIVERY_PATH and scope["method"] == "POST":
                     exchange.route = "delivery"
-                    body = await self._read_body(receive, fields, connection)
+                    body = _arrived_body(fields, connection)
+                    if body is None:
+                        body = await self._read_body(receive, fields)
                     response = await edge.delivery.respond(
                         scope["query_string"].decode("utf-8", "replace"),
                         body,
@@ -335,7 +319,9 @@ class EdgeApplication:
                 exchange.status = response.status
                 if connection is not None:
                     connection.start_whole_response()
-                await send_response(send, response, exchange.cors)
+                start, end = response_messages(response, exchange.cors)
+                await send(start)
+                await send(end)
         finally:
             if connection is not None:
                 connection.finish_request()
@@ -343,12 +329,22 @@ class EdgeApplication:
             shown = self._shown_path(path, status)
             edge.access_log.add(exchange.route, scope["method"], shown, status, seconds)
 
-    async def _read_body(
-        self, receive: Receive, fields: Fields, connection: BoundedConnection | None
-    ) -> bytes:
-        arrived = None if connection is None else connection.take_body()
-        if arrived is not None:
-            return arrived_body(arrived, fields)
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        scope["state"][REGISTRY] = self._edge.connections
+        syncing = asyncio.create_task(self._sync_metrics())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        syncing.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _sync_metrics(self) -> None:
+        """Write the counts of the artifacts where other worker processes can read them."""
+        while True:
+            await asyncio.sleep(_SYNC_S)
+            self._edge.metrics.sync()
+
+    async def _read_body(self, receive: Receive, fields: Fields) -> bytes:
         return await read_body(receive, fields, timeout_s=self._edge.limits.request_s)
 
     async def _answer_other(
@@ -403,9 +399,10 @@ class EdgeApplication:
             )
             return None
         ofrep.check_token(fields)
+        body = _arrived_body(fields, exchange.connection)
         return await ofrep.respond(
             target,
-            await self._read_body(receive, fields, exchange.connection),
+            body if body is not None else await self._read_body(receive, fields),
             known_tags=fields.get(b"if-none-match", b"").decode("latin-1"),
             address=client_address(Request(scope)) if self._edge.locate is not None else _NO_ADDRESS,
         )
@@ -472,18 +469,21 @@ class EdgeApplication:
         return "/ofrep/v1/events" if target.is_event_stream else "/ofrep/v1/evaluate/flags"
 
 
-class _Exchange:
+def _arrived_body(fields: Fields, connection: BoundedConnection | None) -> bytes | None:
+    """Return the body of a request, None if it has not arrived in one piece."""
+    body = None if connection is None else connection.take_body()
+    return None if body is None else arrived_body(body, fields)
+
+
+class _Exchange(msgspec.Struct, eq=False):
     """State of a request and its response so far."""
 
-    __slots__ = ("_send", "connection", "cors", "is_allowed", "route", "status")
-
-    def __init__(self, send: Send, connection: BoundedConnection | None) -> None:
-        self._send = send
-        self.connection = connection
-        self.status = 0
-        self.route = _UNKNOWN_ROUTE
-        self.cors: Headers = ()
-        self.is_allowed = False
+    original_send: Send
+    connection: BoundedConnection | None
+    status: int = 0
+    route: str = _UNKNOWN_ROUTE
+    cors: Headers = ()
+    is_allowed: bool = False
 
     async def send(self, message: Message) -> None:
         """Send a message of Starlette, with the status noted and the CORS headers added."""
@@ -495,7 +495,7 @@ class _Exchange:
             headers.add_vary_header("Origin")
             for name, value in cors_headers(self.cors):
                 headers[name.decode()] = value.decode("latin-1")
-        await self._send(message)
+        await self.original_send(message)
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

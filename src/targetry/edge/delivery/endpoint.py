@@ -167,7 +167,8 @@ class DeliveryEndpoint:
         )
         if address is not None and address.is_invalid:
             result = msgspec.structs.replace(result, ignored_fields=(*result.ignored_fields, FORWARDED))
-        self._problems.note(result.problems)
+        if result.problems:
+            self._problems.note(result.problems)
         return DecidedRequest(result, now_ms, size)
 
     def _finish(self, _: _ReceivedRequest, decided: DecidedRequest, is_recorded: bool) -> tuple[int, bytes]:

@@ -40,15 +40,8 @@ class PreparedDecision(msgspec.Struct, Generic[D], frozen=True, gc=False):
     is_heavy: bool = False
 
 
-class _WaitingRequest(msgspec.Struct, Generic[Q, R], eq=False):
-    """Request that waits for its result."""
-
-    request: Q
-    result: asyncio.Future[R]
-
-    def fail(self, error: Exception) -> None:
-        if not self.result.done():
-            self.result.set_exception(error)
+_Waiting = tuple[Q, asyncio.Future[R]]
+"""Request that waits for its result."""
 
 
 class RequestBatch(Generic[Q, D, R]):
@@ -74,33 +67,33 @@ class RequestBatch(Generic[Q, D, R]):
         self._finish = finish
         self._recorder = recorder
         self._heavy = HeavyRequests(monitor)
-        self._waiting: list[_WaitingRequest[Q, R]] = []
+        self._loop: asyncio.AbstractEventLoop
+        self._waiting: list[_Waiting[Q, R]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def decide(self, request: Q) -> R:
-        """Return the result of a request.
+    def decide(self, request: Q) -> asyncio.Future[R]:
+        """Return the future result of a request.
 
-        Raises:
-            RequestRejected: 503, too many large requests are waiting; or what `prepare` and the
-                decision raise.
+        It raises `RequestRejected`, 503, if too many large requests are waiting, and what `prepare`
+        and the decision raise.
         """
-        loop = asyncio.get_running_loop()
-        waiting: _WaitingRequest[Q, R] = _WaitingRequest(request, loop.create_future())
-        self._waiting.append(waiting)
-        if len(self._waiting) == 1:
-            loop.call_soon(self._decide_all, loop)
-        return await waiting.result
+        if not self._waiting:  # looking the loop up takes a system call
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._decide_all, self._loop)
+        result: asyncio.Future[R] = self._loop.create_future()
+        self._waiting.append((request, result))
+        return result
 
     def _decide_all(self, loop: asyncio.AbstractEventLoop) -> None:
         """Decide the requests that have arrived in one turn of the event loop."""
         waiting, self._waiting = self._waiting, []
-        prepared: list[tuple[_WaitingRequest[Q, R], PreparedDecision[D]]] = []
+        prepared: list[tuple[_Waiting[Q, R], PreparedDecision[D]]] = []
         for one in waiting:
             try:
-                prepared.append((one, self._prepare(one.request)))
+                prepared.append((one, self._prepare(one[0])))
             except Exception as error:
-                one.fail(error)
-        decided: list[tuple[_WaitingRequest[Q, R], D]] = []
+                _fail(one, error)
+        decided: list[tuple[_Waiting[Q, R], D]] = []
         for one, work in prepared:
             if work.is_heavy:
                 self._start(loop, self._decide_later(one, work))
@@ -108,8 +101,8 @@ class RequestBatch(Generic[Q, D, R]):
             try:
                 decided.append((one, work.decide()))
             except Exception as error:
-                one.fail(error)
-        to_record: list[tuple[_WaitingRequest[Q, R], D]] = []
+                _fail(one, error)
+        to_record: list[tuple[_Waiting[Q, R], D]] = []
         for one, decision in decided:
             if decision.events:
                 to_record.append((one, decision))
@@ -118,38 +111,45 @@ class RequestBatch(Generic[Q, D, R]):
         if to_record:
             self._start(loop, self._record(to_record))
 
-    def _resolve(self, one: _WaitingRequest[Q, R], decision: D, is_recorded: bool) -> None:
+    def _resolve(self, one: _Waiting[Q, R], decision: D, is_recorded: bool) -> None:
+        request, result = one
         try:
-            result = self._finish(one.request, decision, is_recorded)
+            finished = self._finish(request, decision, is_recorded)
         except Exception as error:
-            one.fail(error)
+            _fail(one, error)
             return
-        if not one.result.done():  # it is done if the request was cancelled
-            one.result.set_result(result)
+        if not result.done():  # it is done if the request was cancelled
+            result.set_result(finished)
 
     def _start(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> None:
         task = loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _decide_later(self, one: _WaitingRequest[Q, R], work: PreparedDecision[D]) -> None:
+    async def _decide_later(self, one: _Waiting[Q, R], work: PreparedDecision[D]) -> None:
         try:
             decision = await self._heavy.run(work.decide)
         except Exception as error:
-            one.fail(error)
+            _fail(one, error)
             return
         if decision.events:
             await self._record([(one, decision)])
         else:
             self._resolve(one, decision, True)
 
-    async def _record(self, requests: list[tuple[_WaitingRequest[Q, R], D]]) -> None:
+    async def _record(self, requests: list[tuple[_Waiting[Q, R], D]]) -> None:
         """Record the events of several requests by one commit."""
         try:
             are_recorded = await self._recorder.record([decision.events for _, decision in requests])
         except Exception as error:
             for one, _ in requests:
-                one.fail(error)
+                _fail(one, error)
             return
         for (one, decision), is_recorded in zip(requests, are_recorded, strict=True):
             self._resolve(one, decision, is_recorded)
+
+
+def _fail(one: _Waiting[Any, Any], error: Exception) -> None:
+    _, result = one
+    if not result.done():
+        result.set_exception(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-from starlette.types import Send
+from starlette.types import Message
 
 from targetry.edge.http.access_policy import Headers
 from targetry.edge.http.errors import error_body
@@ -54,12 +54,14 @@ def cors_headers(granted: Headers) -> Headers:
     return (*granted, (b"access-control-expose-headers", b"etag")) if granted else ()
 
 
-async def send_response(send: Send, response: EdgeResponse, cors: Headers) -> None:
-    """Send a response with the CORS headers that the access policy grants."""
+def response_messages(response: EdgeResponse, cors: Headers) -> tuple[Message, Message]:
+    """Return a response as messages of ASGI, with the CORS headers of the access policy."""
     status, body, headers = response.status, response.body, response.headers
     if status != 204 and status != 304:
         headers = (*headers, (b"content-length", b"%d" % len(body)))
     if cors:
         headers = (*headers, *cors_headers(cors))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return (
+        {"type": "http.response.start", "status": status, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    )
