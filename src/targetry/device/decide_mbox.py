@@ -125,6 +125,11 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
             return option.render(None if option.is_constant else self.facts)
         return merged_content(self.options, UNDEFINED)
 
+    def read_content(self) -> Any:
+        """Return the content, which must not be changed: it can be the one of the template."""
+        option = self.templates[0].only_option if len(self.templates) == 1 else None
+        return self.render_content() if option is None or option.original is None else option.original
+
     @Lazy
     def options(self) -> list[Option]:
         """Return the options, as `execute` has them."""

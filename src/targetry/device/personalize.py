@@ -121,7 +121,8 @@ ReportKey = tuple[str | None, str]
 class OptionTemplate(msgspec.Struct, frozen=True, eq=False):
     """An option; its content is `shared`, if immutable, or the result of `render`.
 
-    `is_constant`: the content is equal for all visitors and locations.
+    `is_constant`: the content is equal for all visitors and locations. `original` is content that
+    `render` copies, and must not be changed; else None.
     """
 
     type: str | None
@@ -129,6 +130,7 @@ class OptionTemplate(msgspec.Struct, frozen=True, eq=False):
     render: Render | None
     event_token: str | None
     is_constant: bool
+    original: Any = None
 
     @property
     def is_blank(self) -> bool:
@@ -234,7 +236,7 @@ def _metrics(documents: Iterable[MetricDocument]) -> list[Metric]:
 
 
 def _option(document: OptionDocument, meta: dict[str, Any]) -> OptionTemplate:
-    content, render, is_constant = document.content, None, True
+    content, render, is_constant, original = document.content, None, True, None
     if isinstance(content, str):
         if document.type == OptionType.HTML:
             content = _text(content, meta)
@@ -243,8 +245,8 @@ def _option(document: OptionDocument, meta: dict[str, Any]) -> OptionTemplate:
     elif isinstance(content, list) and document.type == OptionType.ACTIONS:
         content, render, is_constant = None, *_actions_renderer(content, meta)
     elif isinstance(content, dict | list):
-        content, render = None, _copier(content)
-    return OptionTemplate(document.type, content, render, document.event_token, is_constant)
+        content, render, original = None, _copier(content), content
+    return OptionTemplate(document.type, content, render, document.event_token, is_constant, original)
 
 
 def _with_display_token(options: list[OptionTemplate], metrics: list[MetricDocument]) -> list[OptionTemplate]:
@@ -267,13 +269,14 @@ def _with_display_token(options: list[OptionTemplate], metrics: list[MetricDocum
 def _copier(content: Any) -> Render:
     if isinstance(content, dict) and not any(isinstance(value, dict | list) for value in content.values()):
         return lambda _: content.copy()
-    return lambda _: _copied(content)
+    return lambda _: copied(content)
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """Return a copy of a JSON object or array, with those in it."""
     if isinstance(value, dict):
-        return {key: _copied(item) if isinstance(item, dict | list) else item for key, item in value.items()}
-    return [_copied(item) if isinstance(item, dict | list) else item for item in value]
+        return {key: copied(item) if isinstance(item, dict | list) else item for key, item in value.items()}
+    return [copied(item) if isinstance(item, dict | list) else item for item in value]
 
 
 def _actions_renderer(given: list[Any], meta: dict[str, Any]) -> tuple[Render, bool]:
@@ -304,7 +307,7 @@ def _actions_renderer(given: list[Any], meta: dict[str, Any]) -> tuple[Render, b
     def render(facts: Facts | None) -> list[Any]:
         rendered = []
         for action, flat, fill in plan:
-            copy = action.copy() if flat else _copied(action) if isinstance(action, dict | list) else action
+            copy = action.copy() if flat else copied(action) if isinstance(action, dict | list) else action
             if fill is not None:
                 copy["content"] = fill(facts)
             rendered.append(copy)

@@ -10,7 +10,7 @@ import msgspec
 from targetry.delivery.offers import Reason
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts
 from targetry.device.logic.javascript import UNDEFINED
-from targetry.device.personalize import Labels, labels_of, variant_of
+from targetry.device.personalize import Labels, copied, labels_of, variant_of
 from targetry.errors import ErrorCode
 from targetry.flags.errors import FlagError
 from targetry.flags.key import FlagKey
@@ -134,10 +134,12 @@ def evaluate_on_device(
         ]
         value = outcome.shared
         if value is UNDEFINED:
-            value = outcome.render_content()
+            value = outcome.read_content() if parsed.path else outcome.render_content()
         if value is not UNDEFINED:  # else default content
             if parsed.path:
                 value = value_at(value, parsed)
+                if isinstance(value, dict | list):
+                    value = copied(value)
             if wanted is not None and type(value) is not EXACT_TYPES[wanted]:
                 value = as_type(value, wanted)
     if is_stale:

@@ -357,6 +357,12 @@ def test_parameters_of_visitor_and_context_are_at_most_fifty_together(make: Make
     assert (details.value, details.error_code) == ("d", "INVALID_CONTEXT")
 
 
+def test_changing_an_attribute_changes_no_later_one(make: Make) -> None:
+    any_client = make()
+    any_client.flag("hero:inner", {}, context=SOMEONE)["on"] = "changed"
+    assert any_client.flag("hero:inner", {}, context=SOMEONE) == {"on": True}
+
+
 def test_evaluation_without_a_wait_equals_the_flow() -> None:
     """Compare the entry for what has to wait for nothing with the flow."""
     options = {"client": "acme", "organization_id": "o@AdobeOrg", "decisioning_method": "on-device"}
