@@ -67,10 +67,10 @@ from targetry.edge.observability.access_log import AccessLog
 from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.observability.internal_error import log_internal_error
 from targetry.edge.observability.metrics import CONTENT_TYPE, Metrics
-from targetry.edge.ofrep.answers import failure_response
 from targetry.edge.ofrep.endpoint import OfrepEndpoint
 from targetry.edge.ofrep.event_streams import EventStreams
 from targetry.edge.ofrep.paths import OfrepTarget, parse_ofrep_path
+from targetry.edge.ofrep.responses import failure_response
 from targetry.edge.ofrep.settings import OfrepSettings
 from targetry.edge.ui.ask_page import AskPage
 from targetry.edge.ui.files_page import FilesPage

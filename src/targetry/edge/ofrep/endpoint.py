@@ -31,12 +31,6 @@ from targetry.edge.http.request_head import Fields
 from targetry.edge.http.response import EdgeResponse
 from targetry.edge.observability.flag_summary import FlagSummary
 from targetry.edge.observability.metrics import Metrics
-from targetry.edge.ofrep.answers import (
-    all_flags_body,
-    all_flags_response,
-    failure_response,
-    flag_response,
-)
 from targetry.edge.ofrep.evaluation import (
     DecidedFlag,
     FlagRequest,
@@ -45,6 +39,12 @@ from targetry.edge.ofrep.evaluation import (
     read_request,
 )
 from targetry.edge.ofrep.paths import OfrepTarget
+from targetry.edge.ofrep.responses import (
+    all_flags_body,
+    all_flags_response,
+    failure_response,
+    flag_response,
+)
 from targetry.edge.ofrep.settings import OfrepSettings
 from targetry.flags.device_flags import subject_facts
 from targetry.flags.errors import FlagError
