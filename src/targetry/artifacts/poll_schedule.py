@@ -1,6 +1,4 @@
-"""Poll schedule.
-
-Intervals, retries and pauses after errors, without clock and random numbers of its own.
+"""Poll schedule: intervals, retries and pauses after errors, without clock and random numbers.
 
 The pace depends on the kind of failure:
 

@@ -1,6 +1,4 @@
-"""Artifact source.
-
-Keeps a client's rules current by polling, with a worker thread and a disk cache.
+"""Artifact source: the rules of a client, kept current by polling, with a thread and a disk copy.
 
 A client that decides on device has one `ArtifactSource`. `current` never waits, and once it has
 rules it always does. Failures are counted, emitted as events, logged once a minute and retried;

@@ -1,7 +1,4 @@
-"""The activities of an artifact.
-
-Rules grouped by activity, and the allocation that windows cover.
-"""
+"""Activities of an artifact: its rules by activity, and the allocation that windows cover."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Asynchronous geo lookups.
-
-A module of its own, as importing asyncio takes long.
-"""
+"""Asynchronous geo lookups; a module of its own, because importing asyncio takes long."""
 
 from __future__ import annotations
 

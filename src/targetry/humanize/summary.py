@@ -1,7 +1,4 @@
-"""Summary of an artifact.
-
-Activities with their experiences, locations, and rules that cannot be used.
-"""
+"""Summary of an artifact: activities with their experiences, locations, and unusable rules."""
 
 from __future__ import annotations
 
