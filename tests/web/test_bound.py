@@ -427,6 +427,13 @@ def test_cookies_are_set_always_or_never(skin: Skin) -> None:
     assert page.respond().items == [("Vary", "Cookie")]
 
 
+def test_cookies_of_a_denied_visitor_stay_if_none_are_ever_set(skin: Skin) -> None:
+    sent = {"cookie": f"mbox={RETURNING}"}
+    page = skin.page(skin.client(), sent, cookies="never", consent=lambda _: False)
+    page.target.offer("hero")
+    assert page.respond().items == [("Vary", "Cookie")]
+
+
 def test_vary_can_be_switched_off(skin: Skin) -> None:
     page = skin.page(skin.client(), vary=False)
     page.target.offer("hero")
