@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
+from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry._runtime.ids import new_id
 from targetry._runtime.lazy_import import importing
 from targetry.device.decide import decide
@@ -17,7 +18,6 @@ from targetry.http.protocol import HttpRequest, Transport, shown_url
 from targetry.models import ConstraintError, DeliveryRequest, DeliveryResponse
 
 _OK: Final = (200, 206)
-_MAX_BYTES: Final = 64 * 1024 * 1024
 _HEADERS: Final = {"content-type": "application/json"}
 
 
@@ -96,7 +96,9 @@ class EdgeAnswers:
         body = replace(request, notifications=None, telemetry=None).to_json().encode()
         try:
             response = self._transport.send(
-                HttpRequest("POST", url, _HEADERS, body), timeout=self._timeout_s, max_bytes=_MAX_BYTES
+                HttpRequest("POST", url, _HEADERS, body),
+                timeout=self._timeout_s,
+                max_bytes=MAX_DOCUMENT_BYTES,
             )
         except DeadlineError as error:
             raise AnswerError(f"{shown_url(url)}: no response within {self._timeout_s:g} s") from error

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-WHOLE: Final = 10_000
+from targetry.device.logic.allocation import BUCKETS
+
+WHOLE: Final = BUCKETS
 Span = tuple[int, int]
 
 

@@ -18,12 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from targetry.batch.engine.arrays import Array, bytes_of, is_ascii, offsets_of
-from targetry.device.logic.allocation import bucket
+from targetry.device.logic.allocation import BUCKETS, bucket
 from targetry.device.logic.murmur3 import MASK, mixed
 
 _ROWS: Final = 32_768  # hashed together: fewer cost calls of numpy, more leave the processor's cache
 _IDS: Final = 16_384  # ids with blocks that are kept for some activities
-_BUCKETS: Final = 10_000
 _END: Final = ".0"  # behind the visitor
 _DOT: Final = ord(".")
 _C1: Final = np.uint32(0xCC9E2D51)
@@ -206,8 +205,8 @@ class _Piece:
         np.right_shift(state, 16, out=scratch)
         state ^= scratch
         size = np.abs(state.view(np.int32)).view(np.uint32)  # 2**31 stays itself
-        np.floor_divide(size, np.uint32(_BUCKETS), out=scratch)
-        scratch *= np.uint32(_BUCKETS)
+        np.floor_divide(size, np.uint32(BUCKETS), out=scratch)
+        scratch *= np.uint32(BUCKETS)
         size -= scratch
         return size.view(np.int32)
 

@@ -12,11 +12,12 @@ from targetry.batch.engine.arrays import Array
 from targetry.batch.engine.buckets import VisitorBuckets
 from targetry.batch.engine.leaves import Leaf, Leaves, Node, Truth, Work, leaves_of, truth_of
 from targetry.batch.engine.rows import Rows
+from targetry.device.logic.allocation import BUCKETS
 from targetry.device.logic.compiler import Condition
 from targetry.device.ruleset import CompiledRule, Location
 
 NONE: Final = -1  # no rule
-ALLOCATIONS: Final = np.arange(10_000) / 100
+ALLOCATIONS: Final = np.arange(BUCKETS) / 100
 """The allocation of each bucket in percent, divided as by `allocation`."""
 
 

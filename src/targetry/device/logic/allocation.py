@@ -9,13 +9,15 @@ hash is signed, and its absolute value counts.
 from __future__ import annotations
 
 from codecs import utf_16_le_encode
+from typing import Final
 
 try:
     from mmh3 import hash as murmur3
 except ImportError:  # WebAssembly
     from targetry.device.logic.murmur3 import murmur3  # type: ignore[assignment]
 
-_BUCKETS = 10_000  # hundredths of a percent
+BUCKETS: Final = 10_000
+"""Buckets of an activity, each a hundredth of a percent of its visitors."""
 
 
 def bucket(client: str, activity_id: int | str, visitor: str) -> int:
@@ -28,7 +30,7 @@ def bucket(client: str, activity_id: int | str, visitor: str) -> int:
     """
     text = f"{client}.{activity_id}.{visitor}.0"  # the last part is a salt
     units, _ = utf_16_le_encode(text, "surrogatepass")  # four times as fast as `text.encode`
-    return abs(murmur3(units, 0)) % _BUCKETS
+    return abs(murmur3(units, 0)) % BUCKETS
 
 
 def allocation(client: str, activity_id: int | str, visitor: str) -> float:
