@@ -30,7 +30,7 @@ from targetry.ledger.ledger import Ledger
 from targetry.ledger.location import is_address, open_ledger, open_reader
 from targetry.ledger.location.copy import copy_ledger
 from targetry.ledger.location.export import LedgerTable, export_table
-from targetry.ledger.postgres.counting import count_events
+from targetry.ledger.postgres.counting import count_events, waiting_events
 from targetry.ledger.postgres.ledger import PostgresLedger
 from targetry.ledger.postgres.retention import prune_postgres
 from targetry.ledger.postgres.schema import MIGRATIONS
@@ -270,7 +270,7 @@ def test_work_for_a_new_order_does_not_grow_with_the_orders_of_its_visitor(url: 
     def order(number: int) -> LedgerEvent:
         return event(f"o{number}", "order", "ada", 2 + number, order_id=f"o{number}", order_total=1.5)
 
-    with PostgresLedger.open(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+    with open_without_counting(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
         ledger.record([event("seen", visitor="ada", at=1), *map(order, range(2_000))])
         count_events(connection)
         connection.execute("ANALYZE")  # as the server does from time to time
@@ -283,13 +283,18 @@ def test_work_for_a_new_order_does_not_grow_with_the_orders_of_its_visitor(url: 
             assert reader.sums()["1"].experiences["0"].orders == 2_001
 
 
+def open_without_counting(url: str) -> PostgresLedger:
+    """Open a ledger whose events only the test counts."""
+    return PostgresLedger.open(url, count_every_s=3_600)
+
+
 def test_removed_order_leaves_the_other_orders_of_its_visitor(url: str) -> None:
     def order(number: int, key: str | None) -> LedgerEvent:
         made = event(f"o{number}", "order", "ada", 2 + number, order_total=1.5)
         return msgspec.structs.replace(made, activity_id="", experience_id="", order_id=key)
 
     orders = [order(n, f"o{n}" if n % 2 else None) for n in range(1_000)]
-    with PostgresLedger.open(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+    with open_without_counting(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
         ledger.record([event("seen", visitor="ada", at=1), *orders])
         count_events(connection)
         connection.execute("DELETE FROM targetry_event WHERE id IN ('o10', 'o11', 'o12')")
@@ -313,7 +318,7 @@ def changed_purchases(connection: psycopg.Connection[Any]) -> int:
 @pytest.mark.slow
 def test_many_earlier_orders_of_a_visitor_are_counted_in_pieces(url: str) -> None:
     number = 20_005
-    with PostgresLedger.open(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+    with open_without_counting(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO targetry_event (id, kind, visitor, activity_id, experience_id, location, token, timestamp_ms, "
             "session_id, order_id, order_total, recorded_ms) SELECT 'o' || n, 'order', 'ada', '', '', '', '', 5, '', "
@@ -573,6 +578,18 @@ def test_ledger_of_a_later_version_is_refused(url: str) -> None:
     for opening in (PostgresLedger.open, open_reader):
         with pytest.raises(LedgerVersionError, match=r"has format 99, .* use a later version"):
             opening(url)
+
+
+def test_ledger_upgraded_by_a_later_version_is_recorded_in_but_not_counted(url: str) -> None:
+    with open_without_counting(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+        ledger.record([event("a")])
+        assert count_events(connection) == 1
+        connection.execute("UPDATE targetry_ledger SET format = format + 1")
+        ledger.record([event("b")])
+        connection.execute("INSERT INTO targetry_activity (id, shares_since_ms) VALUES ('1', 5)")
+        assert count_events(connection) == 0
+        assert waiting_events(connection) == 1
+        assert connection.execute("SELECT count(*) FROM targetry_counted").fetchone() == (0,)
 
 
 def test_database_without_a_ledger_is_named_without_its_password(url: str) -> None:

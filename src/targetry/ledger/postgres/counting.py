@@ -22,6 +22,9 @@ from targetry.ledger.database import Progress, no_progress
 from targetry.ledger.event import MAX_ORDER_TOTAL
 from targetry.ledger.schema import DAY_MS, MICROS
 
+FORMAT: Final = 4
+"""Format of the tables that these statements fill."""
+
 LOCK: Final = 0x54524761
 """Key of the advisory lock of the process that counts or removes events."""
 
@@ -344,7 +347,8 @@ def _count_chunk(connection: Any) -> tuple[int, int]:
     """Return the number of queue entries that are counted, and of those that this queued."""
     queued = 0
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        if not _lock(connection):
+            return 0, 0
         connection.execute(_START)
         taken = sum(int(connection.execute(statement).rowcount) for statement in _TAKE)
         for statement in _STEPS if taken else ():
@@ -353,12 +357,23 @@ def _count_chunk(connection: Any) -> tuple[int, int]:
     return taken, queued
 
 
+def _lock(connection: Any) -> bool:
+    """Lock the sums; return whether the tables have still this format.
+
+    A later version can have upgraded them while this process runs, and has sums of its own.
+    """
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+    (version,) = connection.execute("SELECT format FROM targetry_ledger").fetchone()
+    return bool(version == FORMAT)
+
+
 def _count_changed_shares(connection: Any) -> None:
     """Sum the cohorts and segments of activities whose shares have changed."""
     if not connection.execute(_CHANGED_SHARES).fetchall():
         return
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        if not _lock(connection):
+            return
         for activity_id, since in connection.execute(_CHANGED_SHARES).fetchall():
             connection.execute(
                 "INSERT INTO targetry_counted VALUES (%s, %s) ON CONFLICT (activity_id) DO UPDATE SET since_ms = excluded.since_ms",

@@ -17,8 +17,8 @@ from targetry.ledger.event import (
     event_of_row,
 )
 from targetry.ledger.postgres.connection import connect, ledger_name, translated
-from targetry.ledger.postgres.counting import count_events, waiting_events
-from targetry.ledger.postgres.schema import FACTS_FORMAT, FORMAT, SEGMENTS_FORMAT, SUMS_FORMAT, read_format
+from targetry.ledger.postgres.counting import FORMAT, count_events, waiting_events
+from targetry.ledger.postgres.schema import FACTS_FORMAT, SEGMENTS_FORMAT, SUMS_FORMAT, read_format
 from targetry.ledger.postgres.sums import (
     ACTIVITIES,
     AMOUNTS,

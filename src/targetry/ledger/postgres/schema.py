@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from targetry.ledger.errors import FOREIGN, LedgerVersionError
-from targetry.ledger.postgres.counting import IS_IMPRESSION, SEGMENT_KEY, SUM_SEGMENTS
+from targetry.ledger.postgres.counting import FORMAT, IS_IMPRESSION, SEGMENT_KEY, SUM_SEGMENTS
 
-FORMAT: Final = 4
 SUMS_FORMAT: Final = 2
 """The first format that holds sums."""
 
