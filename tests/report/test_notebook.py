@@ -56,6 +56,14 @@ def test_notebook_shows_the_notes_of_the_report(tmp_path: Path) -> None:
     assert "1 visitor clicked or ordered without an earlier impression" in text
 
 
+def test_rate_without_a_conversion_has_no_interval(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event("a")])
+    assert "0.00 %<small></small>" in load(tmp_path)._repr_html_()
+    printed = run("report", "-d", tmp_path, "--over-time").stdout
+    assert "0.00…0.00" not in printed
+
+
 def test_report_by_a_fact_has_segments_and_their_picture(tmp_path: Path) -> None:
     events = [
         msgspec.structs.replace(one, facts={"browser": EVIL})

@@ -102,6 +102,17 @@ def test_ticks_are_round_and_within_the_ranges(week: dict[str, Panel]) -> None:
         assert all(one.x_range[0] <= x <= one.x_range[1] for x, _ in one.x_ticks)
 
 
+def test_few_visitors_of_days_far_away_are_not_drawn(week: dict[str, Panel]) -> None:
+    strays = [*bought("0", 0, 5, 0), *bought("1", 60_000, 4, 0)]
+    drawn = panels([*WEEK, *strays], cap=100.0)
+    assert {one.x_range for title, one in drawn.items() if title in TITLES[:4]} == {(20_000.0, 20_006.0)}
+    daily = drawn["Visitors of each day"]
+    assert daily.note.endswith("; 9 on days far away")
+    assert daily.lines == week["Visitors of each day"].lines
+    # Many visitors are no mistake.
+    assert panels([*WEEK, *bought("0", 0, 100, 0)])["Split"].x_range[0] == 0.0
+
+
 def test_broken_split_is_marked_with_its_day() -> None:
     events = [one for day in range(3) for one in (*bought("0", day, 120, 1), *bought("1", day, 60, 1))]
     (mark,) = panels(events)["Split"].marks

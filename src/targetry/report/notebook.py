@@ -135,7 +135,8 @@ def _row(position: int, one: ExperienceReport, activity: ActivityReport, report:
 
 
 def _with_interval(value: float, interval: Interval | None, form: Callable[[float], str], unit: str) -> str:
-    ends = "" if interval is None else f"{form(interval.low)} … {form(interval.high)}"
+    is_known = interval is not None and interval.low < interval.high
+    ends = "" if interval is None or not is_known else f"{form(interval.low)} … {form(interval.high)}"
     return f"{form(value)}{unit}<small>{ends}</small>"
 
 

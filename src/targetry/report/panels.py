@@ -7,6 +7,7 @@ days have wide intervals, so the ranges fit the later ones, and renderers clip t
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -38,6 +39,8 @@ _TICKS: Final = 4
 _LONG_DAYS: Final = 300
 _MOST_DAYS: Final = 3650
 _SMALL: Final = 0.0001  # p-value
+_GAP_DAYS: Final = 30
+_STRAY_PART: Final = 0.05  # of the visitors
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -98,11 +101,14 @@ class Panel(msgspec.Struct, frozen=True):
 
 def activity_panels(activity: ActivityReport, report: Report) -> list[Panel]:
     """Return the panels of an activity for which the report has figures."""
+    new = _new_visitors(activity, report)
+    days = _drawn_days(new)
+    shown = _restricted(activity, report, days)
     made = (
-        _means(activity, report),
-        _lifts(activity, report),
-        _daily_visitors(activity, report),
-        _split(activity),
+        _means(shown, report),
+        _lifts(shown, report),
+        _daily_visitors(activity, report, days, sum(n for day, n in new.items() if day not in days)),
+        _split(shown),
         _amounts(activity, report),
     )
     return [one for one in made if one is not None]
@@ -112,6 +118,54 @@ def shorten_name(text: str) -> str:
     """Return a name on one line, of at most 40 characters."""
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
+
+
+def _new_visitors(activity: ActivityReport, report: Report) -> Counter[int]:
+    """Return the visitors of the shown experiences by the day of their first impression."""
+    new: Counter[int] = Counter()
+    for _, _, looks in _followed(activity, report):
+        for look, before in zip(looks, [0, *(one.visitors for one in looks)], strict=False):
+            new[look.day] += look.visitors - before
+    return new
+
+
+def _drawn_days(new: Counter[int]) -> range:
+    """Return the days without those of few visitors whose clocks are wrong by months or years.
+
+    They would squeeze all other days into a line.
+    """
+    days = sorted(new)
+    if not days:
+        return range(0)
+    return range(_first_drawn(days, new), _first_drawn(days[::-1], new) + 1)
+
+
+def _first_drawn(days: Sequence[int], new: Counter[int]) -> int:
+    first, strays = days[0], 0
+    for day, following in pairwise(days):
+        strays += new[day]
+        if strays > _STRAY_PART * new.total():
+            break
+        if abs(following - day) > _GAP_DAYS:
+            first = following
+    return first
+
+
+def _restricted(activity: ActivityReport, report: Report, days: range) -> ActivityReport:
+    """Return an activity with the figures of these days."""
+    looks = activity.split_over_time
+    experiences = []
+    for one in activity.experiences:
+        metrics = dict(one.metrics)
+        if (metric := metrics.get(report.metric)) is not None and metric.over_time is not None:
+            followed = [look for look in metric.over_time if look.day in days]
+            metrics[report.metric] = msgspec.structs.replace(metric, over_time=followed)
+        experiences.append(msgspec.structs.replace(one, metrics=metrics))
+    return msgspec.structs.replace(
+        activity,
+        experiences=tuple(experiences),
+        split_over_time=None if looks is None else tuple(look for look in looks if look.day in days),
+    )
 
 
 def _means(activity: ActivityReport, report: Report) -> Panel | None:
@@ -164,24 +218,25 @@ def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
     )
 
 
-def _daily_visitors(activity: ActivityReport, report: Report) -> Panel | None:
+def _daily_visitors(activity: ActivityReport, report: Report, days: range, strays: int) -> Panel | None:
     """Return the visitors of each day; those of days without any are 0."""
-    followed = _followed(activity, report)
-    days = sorted({look.day for _, _, looks in followed for look in looks})
-    if not days or days[-1] - days[0] > _MOST_DAYS:
+    if not 0 < len(days) <= _MOST_DAYS:
         return None
     lines = []
-    for position, one, looks in followed:
+    for position, one, looks in _followed(activity, report):
         total = 0
-        new = dict.fromkeys(range(days[0], days[-1] + 1), 0)
+        new = dict.fromkeys(days, 0)
         for look in looks:
-            new[look.day], total = look.visitors - total, look.visitors
+            if look.day in days:
+                new[look.day] = look.visitors - total
+            total = look.visitors
         kept = _thinned(list(new.items()))
         ends = tuple(float(day) for day, _ in kept), tuple(float(count) for _, count in kept)
         lines.append(PanelLine(position, shorten_name(one.label), *ends))
     return _over_time(
         "Visitors of each day",
-        "who saw the activity for the first time; days are in UTC",
+        "who saw the activity for the first time; days are in UTC"
+        + (f"; {strays:,} on days far away" if strays else ""),
         lines,
         _format_number,
         (0.0, max(y for one in lines for y in one.ys)),

@@ -141,7 +141,7 @@ def _lift_cells(report: Report, one: ExperienceReport, *, is_control: bool) -> l
 
 
 def _with_interval(text: str, interval: Interval | None, form: Callable[[float], str]) -> Text:
-    if interval is None:
+    if interval is None or interval.low == interval.high:  # no value differs from another one yet
         return Text(text)
     return _two_lines(text, f"{form(interval.low)}…{form(interval.high)}")
 
