@@ -29,12 +29,12 @@ MEMORY_PROVIDER = "OpenFeature, its in-memory provider"
 # Call → most instructions, and of which call they are at most which part.
 LIMITS: dict[str, tuple[int, str | None, float]] = {
     AB_OFFERS: (115_000, None, 1),
-    "decide, A/B test": (12_000, AB_OFFERS, 1 / 8),
-    "decide, A/B test, reported": (16_400, AB_OFFERS, 1 / 5),
-    "decide, parameter rule": (17_000, RULE_OFFERS, 1 / 6),
+    "decide, A/B test": (11_700, AB_OFFERS, 1 / 8),
+    "decide, A/B test, reported": (16_200, AB_OFFERS, 1 / 5),
+    "decide, parameter rule": (16_800, RULE_OFFERS, 1 / 6),
     "visitor and decide, A/B test": (31_000, AB_OFFERS, 1 / 3),
-    "flag, A/B test, impression window": (20_400, AB_OFFERS, 1 / 5),
-    "OpenFeature, Targetry's provider": (160_000, MEMORY_PROVIDER, 1.5),
+    "flag, A/B test, impression window": (20_200, AB_OFFERS, 1 / 5),
+    "OpenFeature, Targetry's provider": (160_000, MEMORY_PROVIDER, 1.4),
     "Targetry's OpenFeature provider alone": (51_500, AB_OFFERS, 0.45),
     "the edge's deliver": (75_000, None, 1),
     "the edge's OFREP, one flag": (91_000, None, 1),
