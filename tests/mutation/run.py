@@ -49,7 +49,7 @@ TESTS = {
     "budget": ["truncation", "explanation"],
     "compiler": ["compiler", "ruleset"],
     "condition_tree": ["condition_tree", "explanation"],
-    "decide": ["decide", "encoded_mboxes", "trace", "matching"],
+    "decide": ["decide", "encoded_mboxes", "trace", "personalize", "matching"],
     "decide_mbox": ["decide_mbox"],
     "encoded_mboxes": ["encoded_mboxes"],
     "explanation": ["explanation"],

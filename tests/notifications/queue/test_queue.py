@@ -125,6 +125,15 @@ def test_handed_over_deliveries_are_counted_and_bounded_at_every_moment() -> Non
     assert (event["count"], event["notification_ids"]) == (44, [])  # they were never built
 
 
+def test_delivery_is_handed_over_while_all_senders_are_on_calls() -> None:
+    harness = SenderHarness()
+    with harness.queue._holding:
+        harness.queue._all_busy = True
+        assert harness.submit(delivery("busy")) == [True]
+    harness.work()
+    assert dict(harness.api.received) == {"busy": 1}
+
+
 def test_handed_over_deliveries_count_towards_the_limit() -> None:
     harness = SenderHarness(limit=10)
     harness.submit(*(delivery() for _ in range(6)))
