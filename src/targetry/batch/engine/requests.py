@@ -40,7 +40,7 @@ class NoVisitorIdError(Exception):
 class _UnidentifiedFacts(RequestFacts):
     """Facts of a visitor without an id, whose allocation is unknown."""
 
-    def allocation(self, activity_id: str) -> float:
+    def allocate(self, activity_id: str) -> float:
         raise NoVisitorIdError
 
 
