@@ -18,7 +18,7 @@ from support.device import CLIENT, NOW_MS, mboxes_of, rule, window
 from targetry.device.decide import decide
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
 from targetry.device.logic.facts import bucketing_id
-from targetry.device.logic.javascript import UNDEFINED
+from targetry.device.logic.javascript import UNDEFINED, EvaluationError
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.models import (
     Address,
@@ -236,6 +236,10 @@ def test_work_of_all_rules_of_a_decision_is_counted_together(own: bool) -> None:
     outcome = decide_mbox(rules, "hero", someone, None if own else {}, NOW_MS)
     assert outcome is not None
     assert [one.activity_id for one in outcome.failures] == ["1"]
+    following = outcome_of(rule(1))
+    following.facts.spend(200_000)
+    with pytest.raises(EvaluationError):
+        following.facts.spend(1)
 
 
 @each_case(
@@ -253,3 +257,12 @@ def test_parameters_of_the_call_replace_those_of_the_visitor(own: Any, given: An
     outcome = decide_mbox(rules, "hero", someone, given, NOW_MS)
     assert outcome is not None
     assert outcome.content == content
+
+
+@each_case("is_unlocated", [True, False])
+@each_case("uses_geo", [True, False])
+def test_unlocated_visitor_is_remote_if_rules_use_geo(is_unlocated: bool, uses_geo: bool) -> None:
+    rules = compile_artifact(mboxes_of(rule(1), geoTargetingEnabled=uses_geo))
+    someone = visitor_facts("t", Context(), CLIENT, is_unlocated=is_unlocated)
+    outcome = decide_mbox(rules, "hero", someone, None, NOW_MS)
+    assert (outcome is None) is (is_unlocated and uses_geo)
