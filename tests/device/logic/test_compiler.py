@@ -1274,3 +1274,13 @@ def test_compilation_does_not_change_the_tree() -> None:
     before = repr(tree)
     value_of(tree)
     assert repr(tree) == before
+
+
+@each_case(
+    "tree",
+    [{"<": ["a", var("page.query"), var("page.fragment")]}, {"<": [var("page.query"), var("page.fragment")]}],
+)
+def test_known_texts_are_ordered_by_their_code_units(tree: Any) -> None:
+    astral_first = facts(url="https://shop.example/?\U0001f600#\uff5e")
+    assert astral_first.page.query > astral_first.page.fragment
+    assert value_of(tree, astral_first)
