@@ -20,7 +20,7 @@ QUICK_FOLDERS: Final = frozenset(
     | {"geo", "http", "humanize", "models", "notifications", "testing", "web"}
 )
 NOT_QUICK: Final = frozenset(
-    {"_client/test_long_faults.py", "_runtime/test_forks.py"}
+    {"_client/test_long_faults.py", "_runtime/test_forks.py", "models/test_threads.py"}
     | {f"notifications/test_{name}.py" for name in ("forks", "notifier", "spool")}
     | {f"test_{name}.py" for name in ("activity_pages", "any_input", "container", "docs", "import")}
     | {f"test_{name}.py" for name in ("optional_imports", "parity", "playground", "pytest_plugin")}
