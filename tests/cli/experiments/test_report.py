@@ -484,13 +484,9 @@ def test_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)
     script = (
         f"import sys; sys.modules[{missing!r}] = None\n"
-        "from targetry.cli.experiments.report import report\n"
-        "from targetry.cli.experiments.report import ReportOutput\n"
-        "from targetry.errors import TargetError\n"
-        "from pathlib import Path\n"
-        "folder = Path(sys.argv[1])\n"
-        "try: report(folder, output=ReportOutput.JSON, plot=folder / 'rates.png')\n"
-        "except TargetError as error: print(error)\n"
+        "from targetry.cli import main\n"
+        "sys.argv = ['targetry', 'report', '-d', sys.argv[1], '-o', 'json', '--plot', sys.argv[1] + '/rates.png']\n"
+        "main()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, tmp_path],
@@ -499,7 +495,7 @@ def test_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
         text=True,
         timeout=60,
     )
-    assert done.stdout == f"this needs the package {missing}: pip install 'targetry[report]'\n"
+    assert done.stderr == f"error: this needs the package {missing}: pip install 'targetry[report]'\n"
 
 
 def test_report_shows_only_the_chosen_activities(tmp_path: Path) -> None:
