@@ -205,6 +205,14 @@ def test_condition_that_reads_anything_is_decided_one_by_one(condition: Any) -> 
     assert mine.stats.rows_by_scalar_engine == 20
 
 
+def test_reference_decides_each_row_by_the_scalar_engine() -> None:
+    batch = pa.record_batch({"tnt_id": ["a", "b", "c"], "mbox.plan": ["gold", "silver", "none"]})
+    for exact, rows in ((False, 0), (True, 3)):
+        mine = decider(rule(1, {"==": [PLAN, "gold"]}), exact=exact)
+        mine.decide(batch)
+        assert mine.stats.rows_by_scalar_engine == rows
+
+
 @pytest.mark.parametrize("exact", [False, True])
 def test_visitor_without_id_gets_what_does_not_split(exact: bool) -> None:
     rules = [
