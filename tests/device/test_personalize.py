@@ -55,6 +55,8 @@ METHOD = {"activity.decisioningMethod": "on-device"}
 def test_labels_are_ids_and_names_of_activity_experience_and_offer() -> None:
     others = ("location.", "audience.", "option.name")
     assert labels_of(META) == {name: META[name] for name in META if not name.startswith(others)}
+    rules = compile_artifact(mboxes_of(rule(meta=META)))
+    assert rules.template(rules.mbox("hero").rules[0]).experience == (125873, 1)
     assert labels_of({"offer.id": None, "offer.name": ["x"], "option.id": 1.5}) == {"option.id": 1.5}
 
 
