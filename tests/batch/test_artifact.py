@@ -1,16 +1,18 @@
-"""Artifacts of a batch: those of clients."""
+"""Artifacts of a batch: obfuscated ones, and those of clients."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 
 from support.device import mboxes_of, rule
 from targetry import AsyncTargetClient, TargetClient
 from targetry.batch import Decider
+from targetry.device.obfuscation import obfuscate
 from targetry.errors import NotReadyError, OptionError
 from targetry.http.protocol import HttpResponse
 from targetry.testing import FakeTransport
@@ -23,6 +25,12 @@ TABLE = pa.record_batch({"tnt_id": ["a"]})
 
 def decided(client: Any) -> Any:
     return Decider(client, client="acme", mboxes=["hero"]).decide(TABLE)["content"].to_pylist()
+
+
+def test_obfuscated_artifact_is_read_with_the_id_of_its_organization() -> None:
+    data = obfuscate(msgspec.json.encode(DOCUMENT), "1@AdobeOrg")
+    found = Decider(data, client="acme", mboxes=["hero"], organization_id="1@AdobeOrg").decide(TABLE)
+    assert found["content"].to_pylist() == ["hello"]
 
 
 def test_rules_of_a_client_decide() -> None:
