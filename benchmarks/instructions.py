@@ -38,7 +38,7 @@ LIMITS: dict[str, tuple[int, str | None, float]] = {
     "Targetry's OpenFeature provider alone": (51_500, AB_OFFERS, 0.45),
     "the edge's deliver": (75_000, None, 1),
     "the edge's OFREP, one flag": (91_000, None, 1),
-    "the edge's application, a delivery request": (365_000, None, 1),
+    "the edge's application, a delivery request": (355_000, None, 1),
 }
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
