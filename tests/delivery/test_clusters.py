@@ -6,6 +6,7 @@ import pytest
 
 from support.background_fakes import Clock
 from targetry.delivery.clusters import ClusterDirectory
+from targetry.errors import ApiException
 
 FAILURES = 3  # in a row, of a cluster that is known
 
@@ -119,3 +120,24 @@ def test_memory_is_bounded_when_every_cluster_responds(clusters: ClusterDirector
     known = [number for number in range(1, 1000) if clusters.is_known(str(number))]
     assert known == list(range(968, 1000))
     assert len(clusters._trials) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "is_known", "is_repeated", "is_used_again"),
+    [
+        pytest.param(ApiException(400), False, False, True, id="answer of the API"),
+        pytest.param(ApiException(404), False, True, False, id="not a cluster"),
+        pytest.param(ApiException(404), True, False, True, id="known, not found"),
+        pytest.param(ApiException(501), False, False, False, id="answer of another host"),
+        pytest.param(ApiException(502), True, True, True, id="known, bad gateway"),
+        pytest.param(ValueError(), True, False, True, id="known, another error"),
+    ],
+)
+def test_error_of_a_cluster_decides_about_it_and_the_request(
+    clusters: ClusterDirectory, error: Exception, is_known: bool, is_repeated: bool, is_used_again: bool
+) -> None:
+    if is_known:
+        clusters.record_response("35")
+    assert clusters.choose("35") == "35"
+    assert clusters.record_error("35", error) is is_repeated
+    assert clusters.choose("35") == ("35" if is_used_again else None)
