@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -36,12 +36,13 @@ class DurationHistogram:
 
     def observe(self, label: str, durations: Sequence[float]) -> None:
         """Add durations, in seconds."""
-        ordered, counted = sorted(durations), 0
-        for name, bound in zip(self._names, (*self._bounds, inf), strict=True):
-            count = bisect_right(ordered, bound) - counted
-            if count:
-                self._counts.labels(label, name).inc(count)
-                counted += count
+        ordered, counted, bucket = sorted(durations), 0, 0
+        while counted < len(ordered):
+            bucket = bisect_left(self._bounds, ordered[counted], bucket)
+            bound = self._bounds[bucket] if bucket < len(self._bounds) else inf
+            count = bisect_right(ordered, bound, counted) - counted
+            self._counts.labels(label, self._names[bucket]).inc(count)
+            counted += count
         self._sums.labels(label).inc(sum(durations))
 
     def collect(self) -> Iterable[Metric]:
