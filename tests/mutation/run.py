@@ -63,7 +63,7 @@ TESTS = {
     "qa_mode": ["qa_mode", "_client/decisions/test_qa_mode.py"],
     "reads": ["reads"],
     "remote": ["remote", "decide"],
-    "ruleset": ["ruleset", "matching", "artifact"],
+    "ruleset": ["ruleset", "reads", "matching", "artifact"],
     "trace": ["trace", "matching"],
     "truncation": ["truncation"],
     "unusable_rules": ["unusable_rules"],
