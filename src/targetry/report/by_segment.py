@@ -28,7 +28,7 @@ from targetry.report.inference.multiple_comparisons import benjamini_hochberg, h
 from targetry.report.inference.split_check import ALARM_BELOW
 from targetry.report.inference.statistics import MISMATCH_BELOW
 from targetry.report.looks import cumulate
-from targetry.report.options import ReportOptions
+from targetry.report.options import ActivityPlan, ReportOptions
 from targetry.report.report import TARGETED, ActivityReport, ExperienceReport, build_report
 
 _NAME: Final = re.compile(r"[\w.-]{1,200}")
@@ -107,7 +107,13 @@ def report_by_segment(
     if not sums.keys() - {""}:
         raise OptionError("by", f"no impression has the fact {by!r}; record it by targetry edge --segment")
     plain = msgspec.structs.replace(
-        options, over_time=False, amounts=False, guardrails=(), cuped=None, cap_percentile=None
+        options,
+        over_time=False,
+        amounts=False,
+        guardrails=(),
+        plans={key: ActivityPlan(planned=one.planned) for key, one in options.plans.items()},
+        cuped=None,
+        cap_percentile=None,
     )
     described = [_description(one) for one in activities]
     found: dict[str, list[ActivitySegment]] = {one.id: [] for one in activities}
@@ -123,7 +129,11 @@ def report_by_segment(
     return SegmentReport(
         by,
         {key: _corrected(rows, options) for key, rows in found.items() if rows},
-        {one.id: tests for one in activities if (tests := tuple(_differences(one, pairs[one.id], options)))},
+        {
+            one.id: tests
+            for one in activities
+            if (tests := tuple(_differences(one, pairs[one.id], options.for_activity(one.id))))
+        },
     )
 
 

@@ -91,7 +91,7 @@ def _html(report: LoadedReport) -> Iterator[str]:
 
 def _activity(activity: ActivityReport, report: LoadedReport) -> Iterator[str]:
     yield f"<h3>{escape(shorten_name(activity.label))}</h3>"
-    yield f"<p>{describe_visitors(report, activity)}, {activity.conversions:,} conversions, {activity.orders:,} orders</p>"
+    yield f"<p>{describe_visitors(activity)}, {activity.conversions:,} conversions, {activity.orders:,} orders</p>"
     split = activity.sample_ratio
     if split is not None and (split.sequential or split).is_mismatch:
         yield "<p><b>The split differs from the shares: find the cause first, no figure is reliable.</b></p>"

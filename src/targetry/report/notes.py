@@ -16,14 +16,14 @@ _LARGE_PART: Final = 0.05  # of an experience's revenue
 _LITTLE_LEFT: Final = 0.95  # of the variance
 
 
-def describe_visitors(report: Report, activity: ActivityReport) -> str:
+def describe_visitors(activity: ActivityReport) -> str:
     """Return the number of an activity's visitors, and of those who are planned."""
     visitors = pluralize(activity.visitors, "visitor")
-    if report.planned is None:
+    if activity.planned is None:
         return visitors
     if activity.compared == activity.visitors:
-        return f"{visitors} of {report.planned:,} planned"
-    return f"{visitors}, {activity.compared:,} of {report.planned:,} planned since the shares changed"
+        return f"{visitors} of {activity.planned:,} planned"
+    return f"{visitors}, {activity.compared:,} of {activity.planned:,} planned since the shares changed"
 
 
 def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:

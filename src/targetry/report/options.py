@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -31,6 +32,18 @@ class Guardrail(msgspec.Struct, frozen=True):
     margin: float
 
 
+class ActivityPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Plan of one activity; None for the plan of the report.
+
+    Attributes:
+        planned: Visitors at which the intervals shall be tightest, known before the data.
+        guardrails: Metrics that no experience must harm.
+    """
+
+    planned: int | None = None
+    guardrails: tuple[Guardrail, ...] | None = None
+
+
 class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of a report.
 
@@ -47,6 +60,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         bayes: Whether the report has the chances to beat the control, of conversion.
         margin: Largest lift, as a fraction, that counts as no difference.
         guardrails: Metrics that no experience must harm.
+        plans: Plans by the ids of activities that have their own.
         over_time: Whether the report has the figures of each day.
         amounts: Whether the report has the distribution of the buyers' revenue.
 
@@ -64,16 +78,13 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     bayes: bool = False
     margin: float | None = None
     guardrails: tuple[Guardrail, ...] = ()
+    plans: Mapping[str, ActivityPlan] = {}
     over_time: bool = False
     amounts: bool = False
 
     def __post_init__(self) -> None:
         _check_fraction("confidence", self.confidence)
         _check_metric("metric", self.metric)
-        if self.planned is not None and not (_is_integer(self.planned) and self.planned >= MIN_PLANNED):
-            raise OptionError(
-                "planned", f"must be an integer of at least {MIN_PLANNED}, not {self.planned!r}"
-            )
         if self.cap is not None and not (_is_finite(self.cap) and self.cap > 0):
             raise OptionError("cap", f"must be a number above 0, not {self.cap!r}")
         if self.cap_percentile is not None:
@@ -89,14 +100,28 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise OptionError("cuped", f"must be an integer from 1 to {MOST_DAYS}, not {self.cuped!r}")
         if self.margin is not None:
             _check_fraction("margin", self.margin)
-        if self.guardrails and self.confidence <= 0.5:
+        plans = [("", self.planned, self.guardrails)]
+        plans += [(f"plans[{key!r}].", one.planned, one.guardrails or ()) for key, one in self.plans.items()]
+        for path, planned, guardrails in plans:
+            _check_planned(f"{path}planned", planned)
+            _check_guardrails(f"{path}guardrails", guardrails)
+        if self.confidence <= 0.5 and any(guardrails for _, _, guardrails in plans):
             given = f"{100 * self.confidence:g} %"
             raise OptionError(
                 "confidence", f"must be above 50 % with guardrails, which are one-sided, not {given}"
             )
-        for position, one in enumerate(self.guardrails):
-            _check_metric(f"guardrails[{position}].metric", one.metric)
-            _check_fraction(f"guardrails[{position}].margin", one.margin)
+
+    def for_activity(self, key: str) -> ReportOptions:
+        """Return the options with the plan of an activity as the plan of the report."""
+        plan = self.plans.get(key)
+        if plan is None:
+            return self
+        return msgspec.structs.replace(
+            self,
+            planned=self.planned if plan.planned is None else plan.planned,
+            guardrails=self.guardrails if plan.guardrails is None else plan.guardrails,
+            plans={},
+        )
 
     @property
     def alpha(self) -> float:
@@ -112,6 +137,17 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
 def _check_fraction(path: str, value: object) -> None:
     if not (_is_finite(value) and 0 < value < 1):  # type: ignore[operator]
         raise OptionError(path, f"must be a number between 0 and 1, not {value!r}")
+
+
+def _check_planned(path: str, value: object) -> None:
+    if value is not None and not (_is_integer(value) and value >= MIN_PLANNED):  # type: ignore[operator]
+        raise OptionError(path, f"must be an integer of at least {MIN_PLANNED}, not {value!r}")
+
+
+def _check_guardrails(path: str, guardrails: tuple[Guardrail, ...]) -> None:
+    for position, one in enumerate(guardrails):
+        _check_metric(f"{path}[{position}].metric", one.metric)
+        _check_fraction(f"{path}[{position}].margin", one.margin)
 
 
 def _check_metric(path: str, value: object) -> None:

@@ -116,14 +116,14 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     the visitors since `shares_since_ms`, the last change of the shares; it is None for an activity
     without a split or with too few visitors.
 
-    `compared` counts the visitors of the compared figures. `days_left` is the number of days until
-    they reach the planned number, at the rate of the last 14 days; None without a plan. `capped`
-    visitors had more revenue than the cap, `cut` in all. `largest_part` is the largest part of the
-    revenue of an experience that one visitor made. `from_future` counts compared visitors whose
-    first impression is later than the report, because a clock is wrong; they are in no prediction.
-    `cap` is the amount up to which a visitor's revenue counts. `history` is the part of the
-    compared visitors who have events in the days before their first impression; None unless the
-    report was to be adjusted by these.
+    `compared` counts the visitors of the compared figures. `planned` is the planned number of them,
+    None without a plan. `days_left` is the number of days until they reach it, at the rate of the
+    last 14 days. `capped` visitors had more revenue than the cap, `cut` in all. `largest_part` is
+    the largest part of the revenue of an experience that one visitor made. `from_future` counts
+    compared visitors whose first impression is later than the report, because a clock is wrong;
+    they are in no prediction. `cap` is the amount up to which a visitor's revenue counts. `history`
+    is the part of the compared visitors who have events in the days before their first impression;
+    None unless the report was to be adjusted by these.
     `split_over_time` has the compared visitors after each day, None unless it was requested and the
     split is checked.
     """
@@ -151,6 +151,7 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     cap: float | None = None
     history: float | None = None
     split_over_time: tuple[SplitLook, ...] | None = None
+    planned: int | None = None
 
     @property
     def label(self) -> str:
@@ -167,9 +168,9 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
 
     `confidence` applies to all intervals. `fixed` says that the figures are for one look at the
     end; otherwise they are valid at every look. `metric` is the primary metric, `planned` the
-    planned number of visitors of an activity. `margin` is the largest lift that counts as no
-    difference, `cap` the amount up to which a visitor's revenue counts. `cuped` is the number of
-    days before the first impression by which the figures are adjusted.
+    planned number of visitors of an activity without a plan of its own. `margin` is the largest
+    lift that counts as no difference, `cap` the amount up to which a visitor's revenue counts.
+    `cuped` is the number of days before the first impression by which the figures are adjusted.
     `period` is None for a report on a list of events, and for a ledger without events. `uncounted`
     is about the number of events that are recorded but in no figure, because they could not be
     counted: the ledger was locked, or only reading is allowed.
@@ -315,7 +316,13 @@ def build_report(
     everything = [*described.values(), *(ActivityDescription(key) for key in others)]
     made = tuple(
         msgspec.structs.replace(
-            _activity(one, sums.get(one.id) or ActivitySums(), options, today, is_corrected=is_corrected),
+            _activity(
+                one,
+                sums.get(one.id) or ActivitySums(),
+                options.for_activity(one.id),
+                today,
+                is_corrected=is_corrected,
+            ),
             cap=caps.get(one.id),
             history=history.get(one.id),
         )
@@ -373,6 +380,7 @@ def _activity(
         largest_part=_largest_part(latest),
         from_future=_visitors(latest) - (_visitors(past[-1][1]) if past else 0),
         split_over_time=looks if options.over_time and split is not None else None,
+        planned=options.planned,
     )
 
 

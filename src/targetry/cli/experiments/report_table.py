@@ -73,7 +73,7 @@ def _print_activity(out: Console, report: Report, activity: ActivityReport) -> N
 
 
 def _counts(report: Report, activity: ActivityReport) -> str:
-    facts = [describe_visitors(report, activity), pluralize(activity.impressions, "impression")]
+    facts = [describe_visitors(activity), pluralize(activity.impressions, "impression")]
     facts.append(pluralize(activity.conversions, "conversion"))
     if activity.orders:
         facts += [pluralize(activity.orders, "order"), f"revenue {activity.revenue:,.2f}"]
