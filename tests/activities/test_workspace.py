@@ -90,7 +90,7 @@ def test_values_of_wrong_types_are_mistakes() -> None:
     with pytest.raises(ActivitiesError) as caught:
         wrong.compile()
     assert "activities[0].key: 'Bad Key' is not allowed here" in str(caught.value)
-    assert "activities[0].experiences[0].share: 120 is more than 100" in str(caught.value)
+    assert "activities[0].experiences[0].share: must be at most 100, not 120" in str(caught.value)
     assert wrong.check(0) == caught.value.findings
 
 

@@ -20,7 +20,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("number as text", "key: a\nname: 12\nexperiences: [{key: x, share: 1}]\n",
      "a.yaml:2:7: error TA002: expected text or null, got the number 12"),
     ("out of range", "key: a\npriority: 1000\nexperiences: [{key: x, share: 1}]\n",
-     "a.yaml:2:11: error TA002: 1000 is more than 999"),
+     "a.yaml:2:11: error TA002: priority must be at most 999, not 1000"),
     ("wrong choice", "key: a\nstate: pausd\nexperiences: [{key: x, share: 1}]\n",
      "a.yaml:2:8: error TA002: 'pausd' is none of draft, live, paused; did you mean 'paused'?"),
     ("wrong key", "key: A b\nexperiences: [{key: x, share: 1}]\n",
@@ -44,6 +44,33 @@ MISTAKES: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize(("text", "finding"), [one[1:] for one in MISTAKES], ids=[one[0] for one in MISTAKES])
 def test_mistake_is_found_at_its_position(tmp_path: Path, text: str, finding: str) -> None:
     assert findings_of(tmp_path, {"a.yaml": text}) == [finding]
+
+
+# line of targetry.yaml → finding
+WRONG_PLANS = {
+    "plan: {visitors: 7}": "3:18: error TA002: plan.visitors must be at least 100, not 7",
+    "plan: {visitors: many}": "3:18: error TA002: expected an integer, got text",
+    "plan: {}": "3:7: error TA002: the key 'visitors' is missing",
+    "metrics: {revenue: {cap: 0}}": "3:26: error TA002: metrics.revenue.cap must be above 0, not 0",
+    "metrics: {revenu: {cap: 5}}": "3:11: error TA002: unknown key 'revenu'; did you mean 'revenue'?",
+    "guardrails: [{metric: rpo, margin: 100%}]": "3:36: error TA002: '100%' is not allowed here; write it like 2%",
+    "guardrails: [{metric: rpo, margin: 0.0%}]": "3:36: error TA002: '0.0%' is not allowed here; write it like 2%",
+    "guardrails: [{metric: rpo, margin: 2}]": "3:36: error TA002: expected text, got the number 2; write it like 2%",
+    "guardrails: [{metric: sales, margin: 2%}]": "3:23: error TA002: 'sales' is none of conversion, orders, revenue, rpo",
+}
+
+
+def test_mistakes_of_plans_are_found_at_their_positions(tmp_path: Path) -> None:
+    for line, finding in WRONG_PLANS.items():
+        files = {"targetry.yaml": f"targetry: 1\nclient: acme\n{line}\n"}
+        assert findings_of(tmp_path, files) == [f"targetry.yaml:{finding}"]
+
+
+def test_activity_names_the_path_of_its_wrong_plan(tmp_path: Path) -> None:
+    text = "activities:\n  - key: a\n    plan: {visitors: 99}\n    experiences: [{key: x, share: 1}]\n"
+    assert findings_of(tmp_path, {"a.yaml": text}) == [
+        "a.yaml:3:22: error TA002: activities[0].plan.visitors must be at least 100, not 99"
+    ]
 
 
 def test_all_mistakes_of_all_files_are_found(tmp_path: Path) -> None:

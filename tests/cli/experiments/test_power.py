@@ -37,6 +37,7 @@ def test_visitors_for_a_lift_are_printed() -> None:
         "after 2 weeks: a lift of +7.79 %\n"
         "after 4 weeks: a lift of +5.48 %\n"
         "report it with: targetry report --planned 103071\n"
+        "or write into targetry.yaml: plan: {visitors: 103071}\n"
     )
 
 

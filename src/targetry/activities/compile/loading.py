@@ -168,7 +168,8 @@ class _Loader:
         mark = (document.keys.get(path) if document is not None and error.is_key else None) or source.mark(
             error.path
         )
-        self._report("TA002", source.file, error.message, mark, path, error.hint)
+        message = f"{path} {error.message}" if error.message.startswith("must ") else error.message
+        self._report("TA002", source.file, message, mark, path, error.hint)
 
     def _report(
         self,

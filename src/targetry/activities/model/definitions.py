@@ -110,6 +110,51 @@ class MetricDefinition(_Part, frozen=True, kw_only=True):
     ] = None
 
 
+class PlanDefinition(_Part, frozen=True, kw_only=True):
+    """Plan of a test, for its reports."""
+
+    visitors: Annotated[
+        Annotated[int, Meta(ge=100, le=2**53 - 1)],
+        Meta(
+            description="Planned number of visitors of an activity, at which the intervals are tightest. Choose it before the test; `targetry power` computes it."
+        ),
+    ]
+
+
+class AmountSettings(_Part, frozen=True, kw_only=True):
+    """Settings of a metric of amounts."""
+
+    cap: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="Amount up to which a visitor's revenue counts. Choose it before the test."),
+    ] = None
+
+
+class ReportMetrics(_Part, frozen=True, kw_only=True):
+    """Settings of the metrics of reports."""
+
+    revenue: Annotated[
+        AmountSettings, Meta(description="Revenue per visitor. Its cap is that of revenue per order, too.")
+    ] = AmountSettings()
+
+
+class GuardrailDefinition(_Part, frozen=True, kw_only=True):
+    """Metric that no experience must harm."""
+
+    metric: Annotated[
+        Literal["conversion", "orders", "revenue", "rpo"],
+        Meta(description="The metric; `rpo` is revenue per order."),
+    ]
+    margin: Annotated[
+        str,
+        Meta(
+            pattern=r"^(?!0+(\.0+)?%)[0-9]{1,2}(\.[0-9]+)?%$",
+            examples=["2%"],
+            description="Percentage by which an experience may lower it at most.",
+        ),
+    ]
+
+
 class Defaults(_Part, frozen=True, kw_only=True):
     """Values for activities that do not have their own."""
 
@@ -167,6 +212,14 @@ class WorkspaceSettings(_Part, frozen=True, kw_only=True):
         Places, Meta(description="Locations that are decided on device, besides those of the activities.")
     ] = Places()
     defaults: Annotated[Defaults, Meta(description="Values for activities without their own.")] = Defaults()
+    plan: Annotated[
+        PlanDefinition | None, Meta(description="Plan of activities without their own, for reports.")
+    ] = None
+    metrics: Annotated[ReportMetrics, Meta(description="Metrics of reports.")] = ReportMetrics()
+    guardrails: Annotated[
+        list[GuardrailDefinition],
+        Meta(description="Guardrails of activities without their own, for reports."),
+    ] = []
     verbatim: Annotated[
         list[Verbatim], Meta(description="Locations whose rules are kept in the artifact's form.")
     ] = []
@@ -333,6 +386,13 @@ class ActivityDefinition(_Part, frozen=True, kw_only=True):
         100
     )
     metrics: Annotated[list[MetricDefinition] | None, Meta(description="Metrics.")] = None
+    plan: Annotated[
+        PlanDefinition | None, Meta(description="Plan of the test, for reports. Default: the workspace's.")
+    ] = None
+    guardrails: Annotated[
+        list[GuardrailDefinition] | None,
+        Meta(description="Guardrails, for reports. Default: the workspace's."),
+    ] = None
     analytics: Annotated[Analytics | None, Meta(description="Data for Adobe Analytics.")] = None
     group: Annotated[Key | None, Meta(description="Group that has the activity as a member.")] = None
     generate: Annotated[Generate | None, Meta(description="Hints for `targetry activities codegen`.")] = None

@@ -17,7 +17,11 @@ from targetry.activities.model.yaml_values import join_path
 
 
 class ShapeError(NamedTuple):
-    """A difference from the expected shape; with `is_key`, the key at `path` is wrong."""
+    """A difference from the expected shape.
+
+    With `is_key`, the key at `path` is wrong. The subject of a message that starts with a verb is
+    the value at `path`.
+    """
 
     path: str
     message: str
@@ -37,7 +41,9 @@ def _type_info(type: Any) -> inspect.Type:
 
 def _errors(value: Any, kind: inspect.Type, path: str) -> Iterator[ShapeError]:
     if isinstance(kind, inspect.Metadata):
-        yield from _errors(value, kind.type, path)
+        examples = (kind.extra_json_schema or {}).get("examples")
+        for error in _errors(value, kind.type, path):
+            yield error if not examples else error._replace(hint=f"write it like {examples[0]}")
     elif isinstance(kind, inspect.StructType):
         yield from _struct_errors(value, kind, path)
     elif isinstance(kind, inspect.UnionType):
@@ -118,9 +124,11 @@ def _scalar_errors(value: Any, kind: inspect.Type, path: str) -> Iterator[ShapeE
         yield ShapeError(path, f"expected {_names([kind])}, got {_name(value)}", _quoted(value, kind))
     elif isinstance(kind, (inspect.IntType, inspect.FloatType)):
         if kind.ge is not None and value < kind.ge:
-            yield ShapeError(path, f"{value} is less than {kind.ge}")
+            yield ShapeError(path, f"must be at least {kind.ge}, not {value}")
+        if kind.gt is not None and not value > kind.gt:
+            yield ShapeError(path, f"must be above {kind.gt}, not {value}")
         if kind.le is not None and value > kind.le:
-            yield ShapeError(path, f"{value} is more than {kind.le}")
+            yield ShapeError(path, f"must be at most {kind.le}, not {value}")
     elif isinstance(kind, inspect.StrType):
         if kind.min_length is not None and len(value) < kind.min_length:
             yield ShapeError(path, "the text is empty")

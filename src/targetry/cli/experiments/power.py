@@ -23,6 +23,7 @@ from targetry.cli.experiments.report import (
 from targetry.cli.inputs.options import EnvironmentOfFolder, OrganizationIdOption
 from targetry.cli.rendering.output import TableOrJson, console, print_json, wrong_option
 from targetry.humanize.text import truncate_text
+from targetry.report.inference.confidence_sequence import MIN_PLANNED
 from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.plan import Plan, PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
@@ -274,5 +275,8 @@ def _print_plan(plan: Plan, options: PlanOptions, split: ActivitySplit | None) -
     for weeks, lift in plan.after_weeks.items():
         shown = "no lift" if lift is None else f"a lift of {100 * lift:+.3g} %"
         out.print(Text(f"after {weeks} {'week' if weeks == 1 else 'weeks'}: {shown}", "dim"))
-    option = "--fixed" if options.fixed else f"--planned {plan.visitors}"
-    out.print(Text(f"report it with: targetry report {option}", "dim"))
+    has_plan = not options.fixed and plan.visitors >= MIN_PLANNED
+    option = " --fixed" if options.fixed else f" --planned {plan.visitors}" if has_plan else ""
+    out.print(Text(f"report it with: targetry report{option}", "dim"))
+    if has_plan:
+        out.print(Text(f"or write into targetry.yaml: plan: {{visitors: {plan.visitors}}}", "dim"))

@@ -191,6 +191,15 @@ def report(
     over_time: Annotated[
         bool, typer.Option("--over-time", help="Also the figures after each day in UTC.")
     ] = False,
+    activities: Annotated[
+        Path | None,
+        typer.Option(
+            "--activities",
+            metavar="DIR",
+            help="A folder of activities: its plans, cap and guardrails, where no option has them.",
+            show_default=False,
+        ),
+    ] = None,
     activity: Annotated[
         list[str] | None,
         typer.Option(
@@ -225,6 +234,7 @@ def report(
     [bold]Examples[/]
       targetry report
       targetry report --planned 60000 --guardrail revenue:2%
+      targetry report --activities activities
       targetry report --activity 482910 -o json
       targetry report --by browser
       targetry report --plot rates.png
@@ -245,6 +255,11 @@ def report(
         over_time=over_time or plot is not None,
         amounts=plot is not None,
     )
+    if activities is not None:
+        # Reports without plans need no YAML.
+        from targetry.cli.experiments.activity_plans import with_plans_of_folder
+
+        options = with_plans_of_folder(options, activities)
     with open_with_progress(chosen_ledger(context, data, ledger), segments=by is not None) as reader:
         made = report_on_ledger(reader, options)
         if activity:
