@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,17 @@ from targetry.activities import (
     offer,
     xt,
 )
-from targetry.activities.model.definitions import GroupDefinition, Member, Schedule
+from targetry.activities.compile.loading import load_folder
+from targetry.activities.model.definitions import (
+    AmountSettings,
+    GroupDefinition,
+    GuardrailDefinition,
+    Member,
+    PlanDefinition,
+    ReportMetrics,
+    Schedule,
+)
+from targetry.activities.model.files import ActivityFolder
 
 WORKSPACE = Workspace(
     "acme",
@@ -46,6 +57,20 @@ WORKSPACE = Workspace(
 def test_workspace_compiles_as_its_files_do(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = write_files(tmp_path_factory.mktemp("w"), WORKSPACE.to_yaml())
     assert compiled(folder).artifacts["production"] == WORKSPACE.compile()
+
+
+def test_plans_of_the_builder_are_those_of_the_files(tmp_path: Path) -> None:
+    rails = (GuardrailDefinition(metric="rpo", margin="2%"),)
+    workspace = Workspace(
+        "acme",
+        ab("a", experience("x", share=50), plan=PlanDefinition(visitors=900), guardrails=rails),
+        plan=PlanDefinition(visitors=60_000),
+        metrics=ReportMetrics(revenue=AmountSettings(cap=500)),
+        guardrails=rails,
+    )
+    loaded = load_folder(ActivityFolder(write_files(tmp_path, workspace.to_yaml()))).activities
+    assert loaded is not None
+    assert (loaded.settings, [*loaded.activities]) == (workspace.settings, workspace.activities)
 
 
 def test_lock_keeps_windows() -> None:

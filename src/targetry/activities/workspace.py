@@ -32,9 +32,12 @@ from targetry.activities.model.definitions import (
     Environment,
     ExperienceDefinition,
     GroupDefinition,
+    GuardrailDefinition,
     MetricDefinition,
     OfferDefinition,
     Places,
+    PlanDefinition,
+    ReportMetrics,
     Schedule,
     WorkspaceSettings,
 )
@@ -70,6 +73,9 @@ class Workspace:
         defaults: Values for activities without their own.
         remote: Locations that only the Delivery API can decide.
         geo: Whether places of IP addresses are looked up; `auto`: if an audience names one.
+        plan: Plan of activities without their own, for reports.
+        metrics: Metrics of reports.
+        guardrails: Guardrails of activities without their own, for reports.
     """
 
     def __init__(
@@ -83,6 +89,9 @@ class Workspace:
         defaults: Defaults | None = None,
         remote: Places | None = None,
         geo: Literal["auto"] | bool = "auto",
+        plan: PlanDefinition | None = None,
+        metrics: ReportMetrics | None = None,
+        guardrails: Sequence[GuardrailDefinition] = (),
     ) -> None:
         self.settings = WorkspaceSettings(
             client=client,
@@ -96,6 +105,9 @@ class Workspace:
             defaults=defaults or Defaults(),
             remote=remote or Places(),
             geo=geo,
+            plan=plan,
+            metrics=metrics or ReportMetrics(),
+            guardrails=list(guardrails),
         )
         self.activities = list(activities)
 
@@ -179,6 +191,8 @@ class ActivityOptions(TypedDict, total=False):
         properties: Names or tokens of the properties that it is restricted to.
         metrics: Metrics, of `metric`.
         group: Group that has it as a member.
+        plan: Plan of the test, for reports. Default: the workspace's.
+        guardrails: Guardrails, for reports. Default: the workspace's.
     """
 
     name: str | None
@@ -189,6 +203,8 @@ class ActivityOptions(TypedDict, total=False):
     properties: Sequence[str] | None
     metrics: Sequence[MetricDefinition] | None
     group: str | None
+    plan: PlanDefinition | None
+    guardrails: Sequence[GuardrailDefinition] | None
 
 
 def ab(
@@ -230,7 +246,7 @@ def _activity(
 ) -> ActivityDefinition:
     given: dict[str, Any] = dict(options)
     given["audience"] = _audience(given.get("audience", ()))
-    for name in ("properties", "metrics"):
+    for name in ("properties", "metrics", "guardrails"):
         given[name] = _list(given.get(name))
     return ActivityDefinition(key=key, type=type, experiences=list(experiences), traffic=traffic, **given)
 

@@ -100,6 +100,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise OptionError("cuped", f"must be an integer from 1 to {MOST_DAYS}, not {self.cuped!r}")
         if self.margin is not None:
             _check_fraction("margin", self.margin)
+        _check_plans(self.plans)
         plans = [("", self.planned, self.guardrails)]
         plans += [(f"plans[{key!r}].", one.planned, one.guardrails or ()) for key, one in self.plans.items()]
         for path, planned, guardrails in plans:
@@ -137,6 +138,16 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
 def _check_fraction(path: str, value: object) -> None:
     if not (_is_finite(value) and 0 < value < 1):  # type: ignore[operator]
         raise OptionError(path, f"must be a number between 0 and 1, not {value!r}")
+
+
+def _check_plans(plans: object) -> None:
+    if not isinstance(plans, Mapping):
+        raise OptionError("plans", f"must map ids of activities to plans, not {plans!r}")
+    for key, one in plans.items():
+        if not isinstance(key, str):
+            raise OptionError("plans", f"must have ids of activities, which are texts, as keys, not {key!r}")
+        if not isinstance(one, ActivityPlan):
+            raise OptionError(f"plans[{key!r}]", f"must be an ActivityPlan, not {one!r}")
 
 
 def _check_planned(path: str, value: object) -> None:

@@ -169,7 +169,9 @@ def test_files_know_all_metrics_of_reports(tmp_path: Path) -> None:
     assert load_folder(ActivityFolder(tmp_path)).findings == []
 
 
-WRONG = {
+WRONG: dict[str, Any] = {
+    "plans": {7: ActivityPlan(planned=700)},
+    "plans['7']": {"7": 700},
     "plans['7'].planned": {"7": ActivityPlan(planned=7)},
     "plans['7'].guardrails[0].margin": {"7": ActivityPlan(guardrails=(Guardrail("revenue", 2.0),))},
 }
