@@ -13,7 +13,7 @@ from targetry.errors import OptionError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.ledger import Ledger
 from targetry.report.by_segment import SegmentReport, report_by_segment
-from targetry.report.options import ReportOptions
+from targetry.report.options import ActivityPlan, ReportOptions
 from targetry.report.report import report_on_ledger
 
 pytest.importorskip("scipy")
@@ -118,6 +118,12 @@ def test_test_of_equal_lifts_covers_the_segments_with_enough_converters(tmp_path
         (test,) = made(tmp_path, options).heterogeneity["1"]
         assert (test.id, test.name, test.segments) == ("1", "B", 2)
         assert (test.q, test.p_value) == (pytest.approx(6.97, abs=0.01), pytest.approx(p_value, rel=0.01))
+
+
+def test_segments_have_the_plan_of_their_activity(tmp_path: Path) -> None:
+    own = made(tmp_path, ReportOptions(plans={"1": ActivityPlan(planned=3_000)}))
+    assert own == made(tmp_path, ReportOptions(planned=3_000))
+    assert own.activities != made(tmp_path).activities
 
 
 def test_segments_that_are_not_compared_have_no_test_of_their_lifts(tmp_path: Path) -> None:
