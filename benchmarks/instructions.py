@@ -35,7 +35,7 @@ LIMITS: dict[str, tuple[int, str | None, float]] = {
     "visitor and decide, A/B test": (31_000, AB_OFFERS, 1 / 3),
     "flag, A/B test, impression window": (20_200, AB_OFFERS, 1 / 5),
     "OpenFeature, Targetry's provider": (160_000, MEMORY_PROVIDER, 1.4),
-    "Targetry's OpenFeature provider alone": (51_500, AB_OFFERS, 0.45),
+    "Targetry's OpenFeature provider alone": (53_000, AB_OFFERS, 0.47),
     "the edge's deliver": (75_000, None, 1),
     "the edge's OFREP, one flag": (91_000, None, 1),
     "the edge's application, a delivery request": (355_000, None, 1),

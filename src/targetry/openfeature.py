@@ -43,7 +43,6 @@ T = TypeVar("T")
 
 NAME: Final = "Adobe Target (Targetry)"
 _CLOSE_TIMEOUT_S: Final = 2.0
-_NOT_INITIALIZED: Final = "the provider is not initialized"
 _LONGEST_WAIT_S: Final = LONGEST_MS // 1000
 
 
@@ -290,12 +289,8 @@ class TargetProvider(AbstractProvider):
     def _resolve(
         self, key: str, wanted: FlagType, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
-        client, evaluator = self._client, self._evaluator
-        if client is None or evaluator is None:
-            raise ProviderNotReadyError(_NOT_INITIALIZED)
-        attributes = targeting_key = None
-        if context is not None:
-            attributes, targeting_key = context.attributes, context.targeting_key
+        client, evaluator = self._in_use()
+        attributes, targeting_key = _parts(context)
         evaluation = evaluator.evaluate_now(key, wanted, None, attributes, targeting_key)
         if evaluation is None:
             wait = client._step if isinstance(client, TargetClient) else _refuse
@@ -305,18 +300,20 @@ class TargetProvider(AbstractProvider):
     async def _resolve_async(
         self, key: str, wanted: FlagType, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
-        client, evaluator = self._client, self._evaluator
-        if client is None or evaluator is None:
-            raise ProviderNotReadyError(_NOT_INITIALIZED)
-        attributes = targeting_key = None
-        if context is not None:
-            attributes, targeting_key = context.attributes, context.targeting_key
+        client, evaluator = self._in_use()
+        attributes, targeting_key = _parts(context)
         evaluation = evaluator.evaluate_now(key, wanted, None, attributes, targeting_key)
         if evaluation is None:
             wait = client._step if isinstance(client, AsyncTargetClient) else _in_thread(client)
             flow = evaluator.evaluate(key, wanted, None, attributes, targeting_key)
             evaluation = await drive_async(flow, wait)
         return _details(evaluation, default)
+
+    def _in_use(self) -> tuple[TargetClient | AsyncTargetClient, FlagEvaluator]:
+        client, evaluator = self._client, self._evaluator
+        if client is None or evaluator is None:
+            raise ProviderNotReadyError("the provider is not initialized")
+        return client, evaluator
 
     # Tracking
 
@@ -336,15 +333,16 @@ class TargetProvider(AbstractProvider):
         if client is None or evaluator is None:
             self._dropped += 1
             return
-        context, details = evaluation_context, tracking_event_details
+        details = tracking_event_details
         try:
+            attributes, targeting_key = _parts(evaluation_context)
             sent = evaluator.track(
                 client.enqueue_notifications,
                 tracking_event_name,
-                {} if context is None else context.attributes,
+                attributes,
                 None if details is None else details.value,
                 {} if details is None else details.attributes,
-                None if context is None else context.targeting_key,
+                targeting_key,
             )
         except Exception as error:
             evaluator.log.warning(
@@ -369,6 +367,11 @@ class ProviderStats(msgspec.Struct, frozen=True):
     error_codes: dict[str, int]
     impressions_repeated: int
     tracking_dropped: int
+
+
+def _parts(context: EvaluationContext | None) -> tuple[Mapping[str, Any], str | None]:
+    """Return the attributes and the targeting key of a context."""
+    return ({}, None) if context is None else (context.attributes, context.targeting_key)
 
 
 def _details(evaluation: FlagEvaluation, default: T) -> FlagResolutionDetails[T]:
