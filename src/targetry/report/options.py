@@ -83,6 +83,9 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     amounts: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("fixed", "bayes", "over_time", "amounts"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise OptionError(name, f"must be True or False, not {value!r}")
         _check_fraction("confidence", self.confidence)
         _check_metric("metric", self.metric)
         if self.cap is not None and not (_is_finite(self.cap) and self.cap > 0):
@@ -102,7 +105,10 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
             _check_fraction("margin", self.margin)
         _check_plans(self.plans)
         plans = [("", self.planned, self.guardrails)]
-        plans += [(f"plans[{key!r}].", one.planned, one.guardrails or ()) for key, one in self.plans.items()]
+        plans += [
+            (f"plans[{key!r}].", one.planned, () if one.guardrails is None else one.guardrails)
+            for key, one in self.plans.items()
+        ]
         for path, planned, guardrails in plans:
             _check_planned(f"{path}planned", planned)
             _check_guardrails(f"{path}guardrails", guardrails)
@@ -155,8 +161,12 @@ def _check_planned(path: str, value: object) -> None:
         raise OptionError(path, f"must be an integer of at least {MIN_PLANNED}, not {value!r}")
 
 
-def _check_guardrails(path: str, guardrails: tuple[Guardrail, ...]) -> None:
+def _check_guardrails(path: str, guardrails: object) -> None:
+    if not isinstance(guardrails, list | tuple):
+        raise OptionError(path, f"must be a tuple of Guardrails, not {guardrails!r}")
     for position, one in enumerate(guardrails):
+        if not isinstance(one, Guardrail):
+            raise OptionError(f"{path}[{position}]", f"must be a Guardrail, not {one!r}")
         _check_metric(f"{path}[{position}].metric", one.metric)
         _check_fraction(f"{path}[{position}].margin", one.margin)
 
@@ -171,4 +181,9 @@ def _is_integer(value: object) -> bool:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer larger than any float
+        return False

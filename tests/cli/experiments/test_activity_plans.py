@@ -14,7 +14,6 @@ from targetry.activities.compile.loading import load_folder
 from targetry.activities.model.documents import documents
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.model.formatter import format_file
-from targetry.errors import OptionError
 from targetry.ledger.ledger import Ledger
 from targetry.report import ActivityPlan, Guardrail, ReportOptions, load
 from targetry.report.options import METRIC_NAMES
@@ -167,18 +166,3 @@ def test_files_know_all_metrics_of_reports(tmp_path: Path) -> None:
     rails = "".join(f"\n- {{metric: {name}, margin: 2%}}" for name in METRIC_NAMES)
     write_files(tmp_path, {"targetry.yaml": f"{SETTINGS}guardrails:{rails}\n"})
     assert load_folder(ActivityFolder(tmp_path)).findings == []
-
-
-WRONG: dict[str, Any] = {
-    "plans": {7: ActivityPlan(planned=700)},
-    "plans['7']": {"7": 700},
-    "plans['7'].planned": {"7": ActivityPlan(planned=7)},
-    "plans['7'].guardrails[0].margin": {"7": ActivityPlan(guardrails=(Guardrail("revenue", 2.0),))},
-}
-
-
-@pytest.mark.parametrize("path", WRONG)
-def test_wrong_plans_of_programs_are_named(path: str) -> None:
-    with pytest.raises(OptionError) as caught:
-        ReportOptions(plans=WRONG[path])
-    assert caught.value.path == path
