@@ -27,10 +27,11 @@ COMMANDS = (
     "shadow",
     "replay",
 )
-# A server that does not end, a download, and commands that need a ledger, a table or a log.
+# A server that does not end, a download, and what needs an artifact, a ledger, a table or a log.
 TESTED_ELSEWHERE = (
     "targetry edge",
     "targetry report",
+    "targetry power rules.json",
     "targetry power --data",
     "targetry aa --visitors",
     "targetry aa rules.json",
