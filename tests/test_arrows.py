@@ -31,7 +31,7 @@ ARROWS = {
     "activities": {"_runtime", "device", "models"},
     "web": {"_runtime", "attributes", "delivery", "device", "flags", "models", "visitor"},
     "ledger": {"_runtime"},
-    "report": {"_runtime", "humanize", "ledger"},
+    "report": {"_runtime", "activities", "humanize", "ledger"},
     "recording": {"_runtime", "device", "hooks", "http", "models"},
     "_client": {
         "_runtime",

@@ -132,7 +132,7 @@ def open_edge(options: EdgeOptions, log: logging.Logger, *, hash_key: bytes | No
             locate=places.find if places is not None else None,
             cluster=options.cluster,
             log=log,
-            report_cache=_report_cache(ledger, options.segments),
+            report_cache=_report_cache(ledger, options.segments, artifacts),
             limits=_limits(options, log),
             access=AccessPolicy(options.allow_origins, host=options.host),
             write_access=_write_access(options),
@@ -347,12 +347,14 @@ def check(options: EdgeOptions) -> None:
         raise OptionError("workers", "several processes cannot share a port on this system")
 
 
-def _report_cache(ledger: EventStore | None, segments: Sequence[str]) -> ReportCache | None:
+def _report_cache(
+    ledger: EventStore | None, segments: Sequence[str], artifacts: ArtifactWatcher
+) -> ReportCache | None:
     if ledger is None:
         return None
     from targetry.edge.ui.report_cache import ReportCache  # takes a tenth of an edge's start
 
-    return ReportCache(ledger, segments)
+    return ReportCache(ledger, segments, plans=lambda: artifacts.registry.plans)
 
 
 def _editors(options: EdgeOptions) -> list[FolderEditor]:

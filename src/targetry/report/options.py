@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from targetry.errors import OptionError
+from targetry.errors import OptionError, TargetError
 from targetry.report.inference.confidence_sequence import DEFAULT_PLANNED, MIN_PLANNED
+
+if TYPE_CHECKING:
+    from targetry.activities.compile.report_plans import FolderPlans, OwnPlan
 
 METRIC_NAMES: Final = ("conversion", "orders", "revenue", "rpo")
 """Metrics: conversion rate, orders and revenue per visitor, revenue per order."""
@@ -128,6 +131,48 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
             planned=self.planned if plan.planned is None else plan.planned,
             guardrails=self.guardrails if plan.guardrails is None else plan.guardrails,
             plans={},
+        )
+
+    def with_folders(self, folders: Sequence[FolderPlans]) -> ReportOptions:
+        """Return the options with the plans of folders of activities, where they have none.
+
+        Args:
+            folders: The plans. Those of the first folder go before those of later ones; activities
+                that are in none of several folders have no plan.
+
+        Raises:
+            TargetError: Members of a group, which share an id, have different plans, or folders
+                have different caps.
+        """
+        if not folders:
+            return self
+        first = folders[0]
+        for one in folders:
+            if one.conflict:
+                raise TargetError(f"{one.folder}: {one.conflict}")
+        has_cap = self.cap is not None or self.cap_percentile is not None
+        other = next((one for one in folders if one.cap != first.cap), None)
+        if other is not None and not has_cap:
+            raise TargetError(
+                f"{first.folder!r} and {other.folder!r} differ in the cap of revenue, but a report has one; "
+                "give them the same"
+            )
+        found = {key: self._plan(own) for one in reversed(folders) for key, own in one.activities.items()}
+        default = self._plan(first.default) if len(folders) == 1 else ActivityPlan()
+        return msgspec.structs.replace(
+            self,
+            planned=self.planned if default.planned is None else default.planned,
+            guardrails=default.guardrails or self.guardrails,
+            cap=self.cap if has_cap else first.cap,
+            plans={**found, **self.plans},
+        )
+
+    def _plan(self, own: OwnPlan) -> ActivityPlan:
+        """Return the plan of a folder without what the options have."""
+        guardrails = tuple(Guardrail(one.metric, one.part) for one in own.guardrails)
+        return ActivityPlan(
+            planned=own.visitors if self.planned is None else None,
+            guardrails=None if self.guardrails else guardrails,
         )
 
     @property

@@ -154,6 +154,11 @@ class GuardrailDefinition(_Part, frozen=True, kw_only=True):
         ),
     ]
 
+    @property
+    def part(self) -> float:
+        """The margin as a fraction: 0.02 for `2%`."""
+        return float(self.margin.removesuffix("%")) / 100
+
 
 class Defaults(_Part, frozen=True, kw_only=True):
     """Values for activities that do not have their own."""

@@ -257,9 +257,9 @@ def report(
     )
     if activities is not None:
         # Reports without plans need no YAML.
-        from targetry.cli.experiments.activity_plans import with_plans_of_folder
+        from targetry.cli.experiments.activity_plans import plans_of_folder
 
-        options = with_plans_of_folder(options, activities)
+        options = options.with_folders([plans_of_folder(activities)])
     with open_with_progress(chosen_ledger(context, data, ledger), segments=by is not None) as reader:
         made = report_on_ledger(reader, options)
         if activity:

@@ -17,9 +17,10 @@ from targetry.activities.compile.compiler import (
     compile_activities,
 )
 from targetry.activities.compile.loading import load_folder
+from targetry.activities.compile.report_plans import folder_plans
 from targetry.activities.model.files import ActivityFolder, FolderFileError
 from targetry.activities.model.finding import Finding
-from targetry.edge.artifacts.sources import Version
+from targetry.edge.artifacts.sources import SourceContent, Version
 from targetry.errors import ArtifactError, TargetError
 
 
@@ -39,7 +40,7 @@ class FolderSource:
             return None
         return tuple((str(path), file_version(path)) for path in sorted(files))
 
-    def read(self) -> bytes:
+    def read(self) -> SourceContent:
         """Compile the folder. Raises `ArtifactError` with the first mistake and its position."""
         try:
             loaded = load_folder(ActivityFolder(self.path))
@@ -51,7 +52,8 @@ class FolderSource:
         assert loaded.activities is not None  # it would be a finding
         result = compile_activities(loaded.activities, loaded.lock)
         _fail_with(result.findings)
-        return artifact_bytes(served_artifact(result))
+        plans = folder_plans(str(self.path), loaded.activities, result)
+        return SourceContent(artifact_bytes(served_artifact(result)), plans)
 
 
 def served_artifact(result: Compilation) -> dict[str, Any]:

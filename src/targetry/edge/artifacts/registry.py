@@ -6,7 +6,7 @@ import gzip
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from targetry.device.artifact import artifact_text
 from targetry.device.encoded_mboxes import EncodedMboxes
@@ -17,6 +17,9 @@ from targetry.edge.artifacts.token_index import TokenIndex
 from targetry.edge.artifacts.workload import are_light, costs_of
 from targetry.edge.http.errors import RequestRejected
 from targetry.ledger.event import ActivityDescription
+
+if TYPE_CHECKING:
+    from targetry.activities.compile.report_plans import FolderPlans
 
 DEFAULT_CLIENT_CODE: Final = "targetry"
 PLACEHOLDER_ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
@@ -30,14 +33,22 @@ class LoadedArtifact:
     """Artifact with its rules, token index and costs, and the bytes to serve. Immutable.
 
     `client` and `environment` are those of its meta, unless a client code is given. The client code
-    is part of the allocation key. `encoded` is a cache of responses.
+    is part of the allocation key. `encoded` is a cache of responses. `plans` are those of the
+    folder that the artifact was compiled from.
     """
 
     def __init__(
-        self, name: str, source: bytes, *, client: str | None = None, organization_id: str | None = None
+        self,
+        name: str,
+        source: bytes,
+        *,
+        client: str | None = None,
+        organization_id: str | None = None,
+        plans: FolderPlans | None = None,
     ) -> None:
         """Compile a `rules.json` or `rules.bin`. Raises `ArtifactError`."""
         self.name = name
+        self.plans = plans
         self.text = artifact_text(source, organization_id=organization_id)
         self.rules: RuleSet = compile_artifact(self.text)
         meta = self.rules.meta
@@ -78,6 +89,7 @@ class ArtifactRegistry:
     def __init__(self, artifacts: Iterable[LoadedArtifact]) -> None:
         self.artifacts: Sequence[LoadedArtifact] = tuple(artifacts)
         self.clients = tuple(dict.fromkeys(one.client for one in self.artifacts))
+        self.plans = [one.plans for one in self.artifacts if one.plans is not None]
 
     def for_query(self, client: str | None, organization_id: str | None) -> LoadedArtifact:
         """Return the artifact for a delivery request: by client code, organization, or the first.

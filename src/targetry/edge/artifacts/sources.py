@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry._runtime.files import FileVersion, NotRegularFileError, file_version, read_file
 from targetry.errors import ArtifactError
 
+if TYPE_CHECKING:
+    from targetry.activities.compile.report_plans import FolderPlans
+
 Version = FileVersion | tuple[object, ...]
+
+
+class SourceContent(NamedTuple):
+    """Artifact, a `rules.json` or `rules.bin`, and the plans of its activities; None without."""
+
+    artifact: bytes
+    plans: FolderPlans | None = None
 
 
 class WatchedSource(Protocol):
@@ -20,8 +30,8 @@ class WatchedSource(Protocol):
     def version(self) -> Version | None:
         """Return the version of the content, None without content."""
 
-    def read(self) -> bytes:
-        """Return the artifact, a `rules.json` or `rules.bin`. Raises `ArtifactError`."""
+    def read(self) -> SourceContent:
+        """Return the content. Raises `ArtifactError`."""
 
 
 class FileSource:
@@ -34,7 +44,7 @@ class FileSource:
         """Return the version of the file."""
         return file_version(self.path)
 
-    def read(self) -> bytes:
+    def read(self) -> SourceContent:
         """Return the content of the file. Raises `ArtifactError`."""
         try:
             source, _ = read_file(self.path, MAX_DOCUMENT_BYTES)
@@ -45,4 +55,4 @@ class FileSource:
             raise ArtifactError(f"cannot be read: {reason}") from error
         if len(source) > MAX_DOCUMENT_BYTES:
             raise ArtifactError(f"is larger than {MAX_DOCUMENT_BYTES} bytes")
-        return source
+        return SourceContent(source)

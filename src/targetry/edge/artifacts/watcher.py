@@ -138,11 +138,13 @@ class ArtifactWatcher:
 
     def _read(self, file: _File) -> LoadedArtifact:
         file.identity = file.source.version()
+        content = file.source.read()
         artifact = LoadedArtifact(
             file.name,
-            file.source.read(),
+            content.artifact,
             client=self._client,
             organization_id=self._organization_id,
+            plans=content.plans,
         )
         if artifact.rules.unusable:
             text = describe_unusable_rules(artifact.rules)

@@ -1,8 +1,9 @@
 """Cache of a ledger's reports and its plot, for the dashboard.
 
 There is a report of all visitors, and one by each recorded fact. A report is valid for two seconds
-or ten times its own computation time, so polling one costs at most a tenth of a processor core. All
-methods block; call them in a thread.
+or ten times its own computation time, so polling one costs at most a tenth of a processor core; one
+with other plans of the folders of activities is made at once. All methods block; call them in a
+thread.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -26,6 +27,9 @@ from targetry.report.panels import activity_panels
 from targetry.report.plot import MAX_ACTIVITIES, plotted_activities, write_plot
 from targetry.report.report import ActivityReport, Report, report_on_ledger, without_series
 from targetry.report.svg import render_svg
+
+if TYPE_CHECKING:
+    from targetry.activities.compile.report_plans import FolderPlans
 
 _SHORTEST_S: Final = 2.0
 _TIMES_ITS_COST: Final = 10
@@ -67,14 +71,20 @@ class ReportCache:
     """Reports of one ledger. Thread-safe."""
 
     def __init__(
-        self, ledger: EventStore, segments: Sequence[str] = (), *, now: Callable[[], float] = time.time
+        self,
+        ledger: EventStore,
+        segments: Sequence[str] = (),
+        *,
+        plans: Callable[[], Sequence[FolderPlans]] = tuple,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """Offer reports by the facts named in `segments`."""
+        """Offer reports by the facts named in `segments`, with the plans that `plans` returns."""
         self.segments = tuple(dict.fromkeys(segments))
         self._ledger = ledger
+        self._plans = plans
         self._now = now
         self._lock = threading.Lock()
-        self._cached: dict[str, tuple[CachedReport, float]] = {}
+        self._cached: dict[str, tuple[CachedReport, float, ReportOptions]] = {}
         self._plot: tuple[Report, bytes | None] | None = None
 
     def report(self, by: str = "") -> CachedReport:
@@ -83,6 +93,7 @@ class ReportCache:
         Raises:
             LedgerError: The ledger cannot be read.
             MissingExtraError: The extra `report` is not installed.
+            TargetError: The plans of the folders contradict each other.
         """
         with self._lock:
             return self._report(by)
@@ -94,6 +105,7 @@ class ReportCache:
             LedgerError: The ledger cannot be read.
             MissingExtraError: The extra `report` is not installed.
             PlotError: The plot cannot be drawn.
+            TargetError: The plans of the folders contradict each other.
         """
         with self._lock:
             report = self._report().report
@@ -104,24 +116,25 @@ class ReportCache:
     def _report(self, by: str = "") -> CachedReport:
         by = by if by in self.segments else ""
         started = time.monotonic()
-        cached, stale_at = self._cached.get(by, (None, 0.0))
-        if cached is None or started >= stale_at:
+        options = _OPTIONS.with_folders(self._plans())
+        cached, stale_at, made_with = self._cached.get(by, (None, 0.0, options))
+        if cached is None or started >= stale_at or made_with != options:
             with self._ledger.reader() as reader:
-                made, now_ms = report_on_ledger(reader, _OPTIONS), int(self._now() * 1000)
+                made, now_ms = report_on_ledger(reader, options), int(self._now() * 1000)
                 timeline = reader.timeline(now_ms) if reader.has_sums else None
-                segments = _segments(reader, by, made) if by else None
+                segments = _segments(reader, by, made, options) if by else None
             pictures = {one.id: _pictures(one, made, segments) for one in plotted_activities(made)}
             finished = time.monotonic()
             took = 0.0 if cached is None else finished - started  # the first one imports scipy
             cached = CachedReport(made, now_ms, timeline, pictures)
-            self._cached[by] = cached, finished + max(_SHORTEST_S, took * _TIMES_ITS_COST)
+            self._cached[by] = cached, finished + max(_SHORTEST_S, took * _TIMES_ITS_COST), options
         return cached
 
 
-def _segments(reader: LedgerReader, by: str, report: Report) -> SegmentReport | None:
+def _segments(reader: LedgerReader, by: str, report: Report, options: ReportOptions) -> SegmentReport | None:
     """Return the segments, None before a visitor has the fact."""
     try:
-        return report_by_segment(reader, by, _OPTIONS, report.activities)
+        return report_by_segment(reader, by, options, report.activities)
     except OptionError:
         return None
 

@@ -1,0 +1,139 @@
+"""Plans of a folder of activities in the report of the edge's page."""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from starlette.testclient import TestClient
+
+from support import cli
+from support.activities import SETTINGS, write_files
+from support.ledger import ACTIVITY, outcome
+from targetry.edge.app import Edge, EdgeApplication
+from targetry.edge.artifacts.watcher import ArtifactWatcher
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import open_edge
+from targetry.edge.ui.report_cache import ReportCache
+from targetry.ledger.ledger import Ledger
+from targetry.samples import shop_path
+
+pytest.importorskip("scipy")
+
+PLANS = f"{SETTINGS}plan: {{visitors: 60000}}\nguardrails: [{{metric: orders, margin: 2%}}]\n"
+CAP = "metrics: {revenue: {cap: 20}}\n"
+
+
+def activity(key: str, more: str = "") -> str:
+    experiences = "".join(
+        f"  - {{key: {name}, share: 50, offers: [{{mbox: box-{key}, html: {name}}}]}}\n" for name in "ab"
+    )
+    return f"key: test-{key}\nid: {key}\n{more}experiences:\n{experiences}"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    folder = tmp_path / "ledger"
+    with Ledger.open(folder, sync="NORMAL") as opened:
+        opened.describe([msgspec.structs.replace(ACTIVITY, id=key) for key in "12"], now_ms=1000)
+        opened.record([one for key in "12" for e in "01" for one in outcome(e, 400, 60, activity=key)])
+    return folder
+
+
+def served(ledger: Path, *folders: Path, artifacts: tuple[Path, ...] = ()) -> tuple[int, dict[str, Any]]:
+    """Return the status and the report of an edge with folders of activities."""
+    options = EdgeOptions(port=0, activities=list(folders), artifacts=list(artifacts), data=ledger)
+    edge = open_edge(options, logging.getLogger("test"))
+    try:
+        response = TestClient(edge.application).get("/report.json")
+        return response.status_code, response.json()
+    finally:
+        edge.close()
+
+
+def planned(report: dict[str, Any]) -> dict[str, tuple[int | None, list[str]]]:
+    """Return the planned visitors and the metrics of the guardrails of the two activities."""
+    return {
+        one["id"]: (one["planned"], [rail["metric"] for rail in one["experiences"][1]["guardrails"]])
+        for one in report["activities"]
+        if one["id"] in "12"
+    }
+
+
+def test_page_has_the_figures_of_the_command(ledger: Path, tmp_path: Path) -> None:
+    own = "plan: {visitors: 9000}\nguardrails: []\n"
+    files = {"targetry.yaml": PLANS + CAP, "1.yaml": activity("1"), "2.yaml": activity("2", own)}
+    folder = write_files(tmp_path / "activities", files)
+    _, page = served(ledger, folder, artifacts=(shop_path(),))
+    command = cli.run("report", "-d", ledger, "-o", "json", "--activities", folder)
+    expected = json.loads(command.stdout)
+    assert planned(page) == {"1": (60000, ["orders"]), "2": (9000, [])}
+    assert page["cap"] == 20
+    assert page == expected
+
+
+def test_edit_of_a_file_changes_the_report_at_once(ledger: Path, tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "activities", {"targetry.yaml": PLANS, "1.yaml": activity("1")})
+    watcher = ArtifactWatcher([folder])
+    with Ledger.open(ledger) as opened:
+        cache = ReportCache(opened, plans=lambda: watcher.registry.plans)
+        client = TestClient(EdgeApplication(Edge(watcher, ledger=opened, report_cache=cache)))
+        assert planned(client.get("/report.json").json())["1"] == (60000, ["orders"])
+        write_files(folder, {"targetry.yaml": PLANS, "1.yaml": activity("1", "plan: {visitors: 700}\n")})
+        assert watcher.refresh()
+        assert planned(client.get("/report.json").json())["1"] == (700, ["orders"])
+        write_files(folder, {"targetry.yaml": PLANS.replace("60000", "7")})
+        assert not watcher.refresh()
+        assert planned(client.get("/report.json").json())["1"] == (700, ["orders"]), "the last good file"
+
+
+def test_segments_have_the_plans(ledger: Path, tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "activities", {"targetry.yaml": PLANS, "1.yaml": activity("1")})
+    with Ledger.open(ledger) as opened:
+        shown = [one for e in "01" for one in outcome(e, 60, 12, activity="1")]
+        seen = [
+            msgspec.structs.replace(one, id=f"s{one.id}", visitor=f"s{one.visitor}", facts={"browser": "x"})
+            for one in shown
+        ]
+        opened.record(seen)
+        panels = []
+        for paths in ([folder], [shop_path()]):
+            plans = partial(list, ArtifactWatcher(paths).registry.plans)
+            cache = ReportCache(opened, ["browser"], plans=plans)
+            panels.append(cache.report("browser").pictures["1"][-1].svg)
+    assert panels[0] != panels[1]
+
+
+def test_each_of_several_folders_has_its_plans(ledger: Path, tmp_path: Path) -> None:
+    first = write_files(tmp_path / "first", {"targetry.yaml": PLANS, "1.yaml": activity("1")})
+    second = write_files(tmp_path / "second", {"2.yaml": activity("2")})
+    status, report = served(ledger, first, second)
+    assert (status, planned(report)) == (200, {"1": (60000, ["orders"]), "2": (None, [])})
+
+
+def test_different_caps_of_folders_are_named(ledger: Path, tmp_path: Path) -> None:
+    first = write_files(tmp_path / "first", {"targetry.yaml": PLANS + CAP, "1.yaml": activity("1")})
+    second = write_files(tmp_path / "second", {"2.yaml": activity("2")})
+    status, problem = served(ledger, first, second)
+    assert status == 503
+    assert "'first' and 'second' differ in the cap of revenue" in problem["message"]
+
+
+def test_different_plans_in_a_group_are_named_and_served(ledger: Path, tmp_path: Path) -> None:
+    group = (
+        "groups: {banner: {id: 1, members: [{activity: test-3, share: 50}, {activity: test-4, share: 50}]}}\n"
+    )
+    files = {
+        f"{key}.yaml": activity(key, f"plan: {{visitors: {visitors}}}\n").replace(f"id: {key}\n", "")
+        for key, visitors in (("3", 700), ("4", 800))
+    }
+    status, problem = served(
+        ledger, write_files(tmp_path / "shop", {"targetry.yaml": SETTINGS + group, **files})
+    )
+    assert status == 503
+    assert "shop: 'test-3' and 'test-4' differ in 'plan'" in problem["message"]
