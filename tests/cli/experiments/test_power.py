@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 
 from support import cli
+from support.activities import HERO, SETTINGS, write_files
 from support.cli import write_artifact
 from support.device import mboxes_of, rule, window
 from support.ledger import ACTIVITY, event, first_format, outcome
@@ -104,6 +105,31 @@ def test_cap_limits_the_revenue_of_a_ledger(ledger: Path, tmp_path: Path) -> Non
     options = "--activity 1 --metric revenue --lift 20% -d"
     assert run(f"--cap 20 {options}", str(tmp_path)).stdout == run(options, str(ledger)).stdout
     assert "'--cap': must be a number above 0" in run(f"--cap 0 {options}", str(tmp_path)).stderr
+
+
+def test_folder_has_the_cap_of_revenue(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger", sync="NORMAL") as opened:
+        opened.describe([ACTIVITY])
+        opened.record([*outcome("0", 1000, 100), *outcome("1", 1000, 130)])
+        opened.record([order(n, 5.0 + n % 25) for n in range(100)])
+    activity = HERO.replace("key: hero", "key: hero\nid: 1")
+    plain = write_files(tmp_path / "plain", {"hero.yaml": activity})
+    settings = f"{SETTINGS}metrics: {{revenue: {{cap: 15}}}}\n"
+    capped = write_files(tmp_path / "capped", {"hero.yaml": activity, "targetry.yaml": settings})
+
+    def lines(folder: Path, more: str) -> list[str]:
+        made = run(f"--activity 1 --lift 20% {more}", str(folder))
+        assert made.exit_code == 0, made.output
+        return made.stdout.splitlines()
+
+    for metric in ("revenue", "rpo"):
+        options = f"--metric {metric} -d {tmp_path / 'ledger'}"
+        made = lines(capped, options)
+        assert made.pop(2) == "with the cap of the folder: revenue up to 15.00 counts"
+        assert made == lines(plain, f"{options} --cap 15") != lines(plain, options)
+        assert lines(capped, f"{options} --cap 10") == lines(plain, f"{options} --cap 10") != made
+    for more in (f"--metric orders -d {tmp_path / 'ledger'}", "--baseline 5%"):
+        assert lines(capped, more) == lines(plain, more)
 
 
 def test_activity_of_a_ledger_has_the_shares(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def read_rules(source: str, organization_id: str | None, environment: str | None
         typer.BadParameter: An option does not fit the source.
         ArtifactError: The artifact cannot be read.
     """
-    if not is_url(source) and Path(source).is_dir():
+    if _is_folder(source):
         # Other sources need no YAML.
         from targetry.activities.compile.compiler import artifact_bytes
         from targetry.cli.inputs.activity_folder import compiled_artifact
@@ -44,6 +44,20 @@ def read_rules(source: str, organization_id: str | None, environment: str | None
     if environment is not None:
         raise typer.BadParameter("--environment is for a folder of activities")
     return compile_artifact(read_text(source, organization_id))
+
+
+def read_cap(source: str) -> float | None:
+    """Return the cap of revenue in a folder of activities; None without, and for other sources.
+
+    Raises:
+        Exit: The files have errors, which were printed.
+    """
+    if not _is_folder(source):
+        return None
+    # Other sources need no YAML.
+    from targetry.cli.experiments.activity_plans import plans_of_folder
+
+    return plans_of_folder(Path(source)).cap
 
 
 def splits_of(rules: RuleSet, source: str) -> list[ActivitySplit]:
@@ -77,6 +91,10 @@ def choose_split(splits: Sequence[ActivitySplit], key: str | None) -> ActivitySp
             f"the artifact has no A/B activity with the id or name {truncate_text(str(key))!r}; the ids are: {known}"
         )
     return found[0]
+
+
+def _is_folder(source: str) -> bool:
+    return not is_url(source) and Path(source).is_dir()
 
 
 def _splits(rules: RuleSet) -> Iterator[ActivitySplit]:

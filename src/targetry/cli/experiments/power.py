@@ -9,7 +9,13 @@ from typing import Annotated, NamedTuple
 import typer
 from rich.text import Text
 
-from targetry.cli.experiments.artifact_splits import ActivitySplit, choose_split, read_rules, splits_of
+from targetry.cli.experiments.artifact_splits import (
+    ActivitySplit,
+    choose_split,
+    read_cap,
+    read_rules,
+    splits_of,
+)
 from targetry.cli.experiments.report import (
     LedgerActivity,
     LedgerLocation,
@@ -28,7 +34,7 @@ from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.plan import Plan, PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.looks import cumulate
-from targetry.report.options import METRIC_NAMES, ReportOptions
+from targetry.report.options import METRIC_NAMES, MONEY, ReportOptions
 from targetry.report.plot import write_plan_plot
 
 
@@ -84,7 +90,7 @@ def power(
         typer.Option(
             "--cap",
             metavar="AMOUNT",
-            help="Amount up to which a visitor's revenue in the ledger counts.",
+            help="Amount up to which a visitor's revenue in the ledger counts. Default: the folder's.",
             show_default=False,
         ),
     ] = None,
@@ -135,8 +141,15 @@ def power(
       targetry power rules.json --activity 482910 --baseline 5% --lift 10%
       targetry power --data ledger --activity 482910 --metric revenue --lift 5%
     """
+    location = ledger_of_activity(data, ledger)
+    cap_of_folder = None
+    if cap is None and location is not None and artifact is not None and metric in MONEY:
+        cap_of_folder = read_cap(artifact)
     known = _baseline(
-        baseline, mean, deviation, _Source(ledger_of_activity(data, ledger), activity, metric, cap)
+        baseline,
+        mean,
+        deviation,
+        _Source(location, activity, metric, cap if cap is not None else cap_of_folder),
     )
     if shares is not None and artifact is not None:
         raise typer.BadParameter("an artifact has the shares; leave it or --shares out")
@@ -162,7 +175,7 @@ def power(
     if output is TableOrJson.JSON:
         print_json(made)
     else:
-        _print_plan(made, options, None if shares is not None else known.split)
+        _print_plan(made, options, None if shares is not None else known.split, cap_of_folder)
 
 
 class _Source(NamedTuple):
@@ -246,7 +259,9 @@ def _of_ledger(location: Path | str, source: _Source) -> _Known:
     return _Known(Baseline(estimate.mean, deviation), daily, split)
 
 
-def _print_plan(plan: Plan, options: PlanOptions, split: ActivitySplit | None) -> None:
+def _print_plan(
+    plan: Plan, options: PlanOptions, split: ActivitySplit | None, cap_of_folder: float | None
+) -> None:
     out = console()
     if plan.lift is None:
         out.print(f"{plan.visitors:,} visitors cannot show any lift")
@@ -262,6 +277,8 @@ def _print_plan(plan: Plan, options: PlanOptions, split: ActivitySplit | None) -
         shares = " / ".join(f"{one:g}" for one in split.shares)
         label = truncate_text(split.name if split.name is not None else f"activity {split.id}")
         out.print(Text(f"with the shares of {label}: {shares} %", "dim"))
+    if cap_of_folder is not None:
+        out.print(Text(f"with the cap of the folder: revenue up to {cap_of_folder:,.2f} counts", "dim"))
     if options.fixed:
         out.print(Text("for one look at the end: an earlier stop at a good number is wrong too often", "dim"))
     else:
