@@ -19,18 +19,19 @@ from pathlib import Path
 from typing import Final
 
 NO_TESTS: Final = 5  # exit code of pytest
+_WAITING: Final = {"dropin", "e2e", "edge", "ledger", "notifications"}
 
 
 def files_of_part(files: Iterable[Path], part: str) -> frozenset[Path]:
     """Return the files of `part`, such as `1/6`, and their folders.
 
     A part is a run of files in the order of their paths, as neighbors import the same libraries.
-    The sizes in bytes, a fair measure of the time, decrease by the same step from part to part: of
-    three, the first has half of all bytes and the last a sixth. The small ones at the end balance
-    what the large ones took longer than their sizes say.
+    The sizes decrease by the same step from part to part: of three, the first has half of all and
+    the last a sixth. The small ones at the end balance what the large ones took longer than their
+    sizes say.
     """
     number, parts = (int(text) for text in part.split("/"))
-    sizes = {file: file.stat().st_size for file in sorted(files)}
+    sizes = {file: weight(file) for file in sorted(files)}
     ends = list(accumulate(range(parts, 0, -1)))
     total, before = sum(sizes.values()), 0
     found = set[Path]()
@@ -39,6 +40,11 @@ def files_of_part(files: Iterable[Path], part: str) -> frozenset[Path]:
             found.update((file, *file.parents))
         before += size
     return frozenset(found)
+
+
+def weight(file: Path) -> int:
+    """Return a measure of the time of a file's tests: its bytes, twice if they wait for servers."""
+    return file.stat().st_size * (2 if _WAITING & {*file.parts} else 1)
 
 
 def run(processes: int, parts: int, arguments: Sequence[str]) -> int:
