@@ -225,7 +225,6 @@ def make_report(
         activities: Descriptions; of several with one id the last counts.
         options: The options of the report.
         now_ms: The time of the report in epoch milliseconds; None if no event can be later.
-        is_corrected: As of `compare`.
 
     Raises:
         MissingExtraError: The extra `report` is not installed, and there is something to compute.

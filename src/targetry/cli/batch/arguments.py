@@ -15,7 +15,8 @@ from typer.core import TyperCommand
 
 from targetry import samples
 from targetry.cli.inputs.artifact_source import SourceError, read_text, source_name
-from targetry.cli.rendering.output import console, note_small_percentage, print_error
+from targetry.cli.inputs.percentages import note_small_percentage
+from targetry.cli.rendering.output import console, print_error
 from targetry.cli.rendering.signature import parameter, set_signature
 from targetry.device.artifact import read_artifact
 from targetry.errors import ArtifactError, OptionError, TargetError

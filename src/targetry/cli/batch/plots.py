@@ -7,15 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from targetry.cli.inputs.plots import plot_path
 from targetry.humanize.text import escape_control_characters
-
-
-def _plot_path(path: Path | None) -> Path | None:
-    """Return the path of a plot. Raises `BadParameter` for another kind of file."""
-    from targetry.cli.experiments.report import plot_path  # its imports cost more than these commands
-
-    return path if path is None else plot_path(path)
-
 
 PlotFile = Annotated[
     Path | None,
@@ -24,7 +17,7 @@ PlotFile = Annotated[
         metavar="FILE",
         help="Also draw the shares to a .png or .svg file; needs the extra report.",
         show_default=False,
-        callback=_plot_path,
+        callback=plot_path,
     ),
 ]
 

@@ -15,16 +15,16 @@ from rich.text import Text
 from targetry._runtime.lazy_import import importing_extra
 from targetry.cli.experiments.artifact_splits import ActivitySplit, read_rules, splits_of
 from targetry.cli.experiments.power import parse_shares
-from targetry.cli.experiments.report import (
+from targetry.cli.inputs.ledgers import (
     LedgerActivity,
     LedgerLocation,
     LedgerOfActivity,
     described_activity,
     ledger_of_activity,
     open_with_progress,
-    parse_percent,
 )
 from targetry.cli.inputs.options import ClientOption, EnvironmentOfFolder, OrganizationIdOption
+from targetry.cli.inputs.percentages import parse_percent
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.cli.rendering.progress import progress_bar
 from targetry.device.logic.allocation import bucket

@@ -16,17 +16,17 @@ from targetry.cli.experiments.artifact_splits import (
     read_rules,
     splits_of,
 )
-from targetry.cli.experiments.report import (
+from targetry.cli.inputs.ledgers import (
     LedgerActivity,
     LedgerLocation,
     LedgerOfActivity,
     described_activity,
     ledger_of_activity,
     open_with_progress,
-    parse_percent,
-    plot_path,
 )
 from targetry.cli.inputs.options import EnvironmentOfFolder, OrganizationIdOption
+from targetry.cli.inputs.percentages import parse_percent
+from targetry.cli.inputs.plots import plot_path
 from targetry.cli.rendering.output import TableOrJson, console, print_json, wrong_option
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.confidence_sequence import MIN_PLANNED

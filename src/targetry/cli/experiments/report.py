@@ -13,15 +13,14 @@ import typer
 from targetry.cli.experiments.report_markdown import render_markdown
 from targetry.cli.experiments.report_table import print_report
 from targetry.cli.experiments.segment_table import print_segments, render_markdown_segments
-from targetry.cli.rendering.output import note_small_percentage, print_json, print_notes, wrong_option
-from targetry.cli.rendering.progress import progress_bar
-from targetry.ledger.event import ActivityDescription
+from targetry.cli.inputs.ledgers import LedgerFolder, LedgerLocation, chosen_ledger, open_with_progress
+from targetry.cli.inputs.percentages import parse_percent
+from targetry.cli.inputs.plots import plot_path
+from targetry.cli.rendering.output import print_json, print_notes, wrong_option
 from targetry.ledger.ledger import DEFAULT_FOLDER
-from targetry.ledger.location import open_upgraded
-from targetry.ledger.store import LedgerReader
 from targetry.report.by_segment import report_by_segment
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
-from targetry.report.plot import MAX_ACTIVITIES, MAX_DETAILED, SUFFIXES, write_plot
+from targetry.report.plot import MAX_ACTIVITIES, MAX_DETAILED, write_plot
 from targetry.report.report import Report, report_on_ledger, without_series
 
 HARMED: Final = 3
@@ -31,75 +30,12 @@ BROKEN_SPLIT: Final = 4
 """Exit status for a split that differs from the shares."""
 
 
-LedgerFolder = Annotated[
-    Path,
-    typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
-]
-
-
-LedgerOfActivity = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        "-d",
-        metavar="DIR",
-        help="A ledger with the results so far; needs --activity.",
-        show_default=False,
-    ),
-]
-
-
-LedgerLocation = Annotated[
-    str | None,
-    typer.Option(
-        "--ledger",
-        metavar="URL",
-        help="A ledger in PostgreSQL, such as postgresql://user@host/database, in place of --data.",
-        show_default=False,
-    ),
-]
-
-
-LedgerActivity = Annotated[
-    str | None,
-    typer.Option("--activity", metavar="ID", help="Id or name of the activity.", show_default=False),
-]
-
-
 class ReportOutput(StrEnum):
     """Output as a table, JSON or Markdown."""
 
     TABLE = "table"
     JSON = "json"
     MARKDOWN = "markdown"
-
-
-def plot_path(path: Path | None) -> Path | None:
-    """Return the path of a plot. Raises `BadParameter` for another kind of file."""
-    if path is not None and path.suffix.lower() not in SUFFIXES:
-        raise typer.BadParameter(f"must end in {' or '.join(SUFFIXES)}, not {str(path)!r}")
-    return path
-
-
-def parse_percent(option: str, text: str, *, is_probability: bool = False) -> float:
-    """Parse a percentage, with or without its sign, as a fraction.
-
-    Args:
-        option: The option, for errors.
-        text: The percentage.
-        is_probability: Whether it has to be above 0 and below 100.
-
-    Raises:
-        typer.BadParameter: It is not a number, or not in this range.
-    """
-    try:
-        found = float(text.strip().removesuffix("%")) / 100
-    except ValueError:
-        raise wrong_option(option, f"must be a percentage like 2%, not {text!r}") from None
-    if is_probability and not 0 < found < 1:
-        raise wrong_option(option, f"must be a percentage above 0% and below 100%, not {text!r}")
-    note_small_percentage(option, text)
-    return found
 
 
 def _guardrail(text: str) -> Guardrail:
@@ -293,33 +229,6 @@ def _status(report: Report) -> int:
     experiences = (one for activity in report.activities for one in activity.experiences)
     states = {guardrail.state for one in experiences for guardrail in one.guardrails}
     return HARMED if "harmed" in states else 0
-
-
-def open_with_progress(location: str | Path, *, segments: bool = False) -> LedgerReader:
-    """Open a ledger like `open_upgraded`, with a progress bar. Raises `LedgerError`."""
-    with progress_bar("Bringing the ledger up to date") as progress:
-        return open_upgraded(location, segments=segments, progress=progress)
-
-
-def chosen_ledger(context: typer.Context, data: Path, ledger: str | None) -> Path | str:
-    """Return the ledger of a command with a default folder. Raises `BadParameter` for two."""
-    source = context.get_parameter_source("data")
-    is_given = source is not None and source.name != "DEFAULT"
-    return ledger_of_activity(data if is_given or ledger is None else None, ledger) or data
-
-
-def ledger_of_activity(data: Path | None, ledger: str | None) -> Path | str | None:
-    """Return the ledger of a command, None without one. Raises `BadParameter` for two."""
-    if data is not None and ledger is not None:
-        raise typer.BadParameter("--data and --ledger are two ledgers; leave one out")
-    return data if ledger is None else ledger
-
-
-def described_activity(reader: LedgerReader, key: str) -> ActivityDescription:
-    """Return the activity of a ledger with this id or name; without a description, only its id."""
-    activities = reader.activities()
-    found = [one for one in activities if one.id == key] or [one for one in activities if one.name == key]
-    return found[0] if found else ActivityDescription(key)
 
 
 def _plot_notes(report: Report, plot: Path | None) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from targetry.cli.experiments.report import LedgerFolder
+from targetry.cli.inputs.ledgers import LedgerFolder
 from targetry.cli.ledger.export import export_command
 from targetry.cli.rendering.output import console, wrong_option
 from targetry.cli.rendering.progress import progress_bar

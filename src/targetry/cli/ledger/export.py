@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from targetry._runtime.lazy_import import importing_extra
-from targetry.cli.experiments.report import LedgerFolder, LedgerLocation, chosen_ledger, open_with_progress
+from targetry.cli.inputs.ledgers import LedgerFolder, LedgerLocation, chosen_ledger, open_with_progress
 from targetry.cli.rendering.output import TableFile, console, print_notes, wrong_option
 from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import pluralize

@@ -62,18 +62,6 @@ def print_notes(notes: Iterable[str]) -> None:
         out.print(Text.assemble(("note: ", "yellow"), escape_control_characters(note)))
 
 
-def note_small_percentage(option: str, text: str) -> None:
-    """Print a note on a percentage below 1 without a sign, which may be meant as a share."""
-    number = float(text.strip().rstrip("%"))
-    if "%" not in text and 0 < abs(number) < 1:
-        print_notes(
-            [
-                f"{option} {text} was read as {number:g} %; write {100 * number:g}% if a share is meant, "
-                f"or {number:g}% to confirm"
-            ]
-        )
-
-
 def wrong_option(option: str, reason: str) -> typer.BadParameter:
     """Return the error of an option, such as `--time`, whose value is wrong."""
     return typer.BadParameter(reason, param_hint=f"'{option}'")
