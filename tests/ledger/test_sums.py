@@ -7,7 +7,7 @@ import math
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.edge_sockets import wait_until
+from support.event_streams import event_streams, recordings
 from support.examples import examples
 from support.ledger import ACTIVITY, aggregate, event, first_format, fourth_format, outcome
-from support.plain_aggregation import aggregate_plainly, cohorts_plainly
+from support.plain_aggregation import PlainCohort, aggregate_plainly, cohorts_plainly, visitors_plainly
 from targetry.ledger import counting, group_commit
 from targetry.ledger import reader as reader_module
 from targetry.ledger import retention as module
@@ -31,41 +32,10 @@ from targetry.ledger.event import ActivityDescription, LedgerEvent, event_row
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
 from targetry.ledger.retention import Retention, prune
-from targetry.ledger.sums import ActivitySums
+from targetry.ledger.sums import ActivitySums, VisitorSums
 from targetry.report.report import report_on_ledger
 
 DAY_MS = 86_400_000
-
-BROWSERS = (None, {"browser": "chrome", "plan": "pro"}, {"browser": "firefox"})
-fields = st.tuples(
-    st.sampled_from(["impression", "display", "click", "order"]),
-    st.sampled_from(["ada", "bob", "eve"]),
-    st.sampled_from(["1", "2", ""]),
-    st.sampled_from(["0", "1", ""]),
-    st.integers(1000, 1006),
-    st.sampled_from([None, "A", "B", ""]),
-    st.sampled_from([None, 0.1, 19.99, -3.0, 1e12, 1e300]),
-)
-
-
-def numbered(drawn: list[Any]) -> list[LedgerEvent]:
-    return [
-        event(
-            f"{n:03}",
-            kind,
-            visitor,
-            at,
-            activity_id=a,
-            experience_id=e,
-            order_id=order_id,
-            order_total=total,
-            facts=BROWSERS[n % 3],
-        )
-        for n, (kind, visitor, a, e, at, order_id, total) in enumerate(drawn)
-    ]
-
-
-drawn_events = st.lists(fields, max_size=24).map(numbered)
 
 
 def shown(counts: dict[str, ActivitySums]) -> Any:
@@ -95,20 +65,19 @@ def sums_of(folder: Path) -> Any:
         return shown(reader.sums())
 
 
-@given(drawn_events, st.integers(0, 1006))
+@given(event_streams(), st.integers(0, 1006))
 @settings(max_examples=examples(150), deadline=None)
 def test_sums_equal_a_plain_count_of_events(events: list[LedgerEvent], since: int) -> None:
     activities = [ActivityDescription("1", shares_since_ms=since)]
     assert shown(aggregate(events, activities)) == aggregate_plainly(events, activities)
 
 
-days = st.integers(0, 3).map(lambda day: day * DAY_MS)
-cohort_events = st.lists(st.tuples(fields, days), max_size=24).map(
-    lambda drawn: numbered([(*one[:4], one[4] + day, *one[5:]) for one, day in drawn])
+@given(
+    event_streams(days=4),
+    st.permutations(range(24)),
+    st.integers(0, 3 * DAY_MS),
+    st.sampled_from([None, 10.0]),
 )
-
-
-@given(cohort_events, st.permutations(range(24)), st.integers(0, 3 * DAY_MS), st.sampled_from([None, 10.0]))
 @settings(max_examples=examples(150), deadline=None)
 def test_cohorts_equal_a_plain_count_in_any_order(
     events: list[LedgerEvent], order: list[int], since: int, cap: float | None
@@ -116,7 +85,7 @@ def test_cohorts_equal_a_plain_count_in_any_order(
     activities = [ActivityDescription("1", shares_since_ms=since)]
     made = aggregate([events[n] for n in order if n < len(events)], activities, cap, amounts=True)
     assert shown(made) == shown(aggregate(events, activities, cap))
-    expected = cohorts_plainly(events, activities)
+    expected = cohorts_plainly(events, activities).get("", {})
     cohorts = {
         (activity, experience, day): cohort
         for activity, sums in made.items()
@@ -155,63 +124,64 @@ def test_cohorts_equal_a_plain_count_in_any_order(
         assert made[activity].experiences[experience].amounts == counted
 
 
-SEGMENTS = """
-    SELECT ifnull(json_extract(event.facts, '$.browser'), ''), participation.activity_id, participation.experience_id,
-        first_ms / 86400000, first_ms >= ifnull(shares_since_ms, 0), count(*),
-        sum(max(ifnull(last_click_ms, -1), ifnull(last_order_ms, -1)) >= first_ms),
-        sum(orders), sum(units * 1000000 + micros), sum(unusable)
-    FROM participation JOIN event ON event.id = first_id LEFT JOIN activity ON activity.id = participation.activity_id
-    GROUP BY 1, 2, 3, 4, 5
-"""
+def buyers_of(sums: dict[str, ActivitySums]) -> dict[tuple[str, str, int], Any]:
+    """Return visitors, conversions, buyers, orders and revenue of each cohort."""
+    return {
+        (activity, experience, day): (
+            cohort.visitors,
+            cohort.conversions,
+            cohort.buyers,
+            cohort.orders,
+            pytest.approx(cohort.revenue, abs=1e-3),
+        )
+        for activity, count in sums.items()
+        for experience, one in count.experiences.items()
+        for day, cohort in one.cohorts.items()
+    }
 
 
-def segments_on_demand(folder: Path) -> dict[str, Any]:
-    """Return the sums of each browser, read from the events."""
-    connection = sqlite3.connect(folder / FILE_NAME)
-    rows = connection.execute(SEGMENTS).fetchall()
-    connection.close()
-    found: dict[str, Any] = {}
-    for value, *row in rows:
-        found.setdefault(value, []).append(tuple(row))
-    return {value: sums_of_cohorts(cohorts) for value, cohorts in found.items()}
+def buyers_plainly(cohorts: Mapping[tuple[str, str, int], PlainCohort]) -> dict[tuple[str, str, int], Any]:
+    return {
+        key: (
+            one.visitors,
+            one.conversions,
+            len(one.amounts),
+            sum(count for count, _ in one.amounts),
+            math.fsum(amount for _, amount in one.amounts),
+        )
+        for key, one in cohorts.items()
+    }
 
 
-def sums_of_cohorts(rows: list[tuple[Any, ...]]) -> Any:
-    """Return what `segments_of` does, of rows of cohorts."""
-    found: dict[tuple[str, str], list[Any]] = {}
-    for activity, experience, _, entered, visitors, conversions, orders, micros, unusable in rows:
-        one = found.setdefault((activity, experience), [0, 0, 0, 0, 0, 0])
-        for place, number in enumerate((visitors, visitors * entered, conversions, orders, micros, unusable)):
-            one[place] += number
-    return {key: (*one[:4], one[4] / 1_000_000, one[5]) for key, one in found.items()}
+def assert_equal_visitors(made: Iterable[VisitorSums], expected: Iterable[VisitorSums]) -> None:
+    for one, plain in zip(sorted(made), sorted(expected), strict=True):
+        assert (*one[:5], *one[6:9]) == (*plain[:5], *plain[6:9])
+        assert one.revenue == pytest.approx(plain.revenue, abs=1e-3)
+        assert one.revenue_before == pytest.approx(plain.revenue_before, abs=1e-3)
 
 
-def segments_of(folder: Path) -> dict[str, Any]:
-    """Return visitors, entered, conversions, orders, revenue, unusable totals of each browser."""
-    with Reader.open(folder) as reader:
-        return {
-            value: {
-                (activity, experience): (
-                    one.visitors,
-                    one.entered,
-                    one.conversions,
-                    one.orders,
-                    one.revenue,
-                    one.unusable_totals,
-                )
-                for activity, count in sums.items()
-                for experience, one in count.experiences.items()
-            }
-            for value, sums in reader.segments("browser").items()
-        }
+def assert_figures_equal_a_plain_count(
+    reader: Reader, events: Sequence[LedgerEvent], activities: Sequence[ActivityDescription]
+) -> None:
+    assert shown(reader.sums()) == aggregate_plainly(events, activities)
+    segments = {value: buyers_of(sums) for value, sums in reader.segments("browser").items()}
+    expected = cohorts_plainly(events, activities, "browser")
+    assert {value: cohorts for value, cohorts in segments.items() if cohorts} == {
+        value: buyers_plainly(cohorts) for value, cohorts in expected.items()
+    }
+    assert_equal_visitors(
+        reader.visitors(DAY_MS), (one for one, _ in visitors_plainly(events, activities, DAY_MS))
+    )
+    first = [one for _, one in visitors_plainly(events)]
+    assert sorted(map(msgspec.structs.astuple, reader.exposures())) == sorted(
+        (one.visitor, one.timestamp_ms, one.activity_id, one.experience_id, one.location) for one in first
+    )
 
 
-@given(drawn_events, st.data())
+@given(event_streams(), st.data())
 @settings(max_examples=examples(40), deadline=None)
-def test_sums_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], data: st.DataObject) -> None:
+def test_figures_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], data: st.DataObject) -> None:
     """Record events in any order and in pieces; change shares and remove old events in between."""
-    order = data.draw(st.permutations(events))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=4)))
     kept: list[LedgerEvent] = []
     earlier = data.draw(st.sampled_from([0, 1, counting.EARLIER]))
     with (
@@ -220,9 +190,9 @@ def test_sums_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], dat
         tempfile.TemporaryDirectory() as name,
         Ledger.open(name, sync="NORMAL") as ledger,
     ):
-        for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True):
-            ledger.record(order[start:end])
-            kept += order[start:end]
+        for piece in data.draw(recordings(events, most=5)):
+            are_new = ledger.record(piece)
+            kept += [one for one, is_new in zip(piece, are_new, strict=True) if is_new]
             if data.draw(st.booleans()):
                 with connected(Path(name)) as connection:
                     counting.commit_chunk(connection)
@@ -235,9 +205,13 @@ def test_sums_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], dat
             cutoff = data.draw(st.sampled_from([0, 1001, 1003, 1005]))
             prune(Path(name), Retention(keep_days=1), now_ms=DAY_MS + cutoff)
             kept = [one for one in kept if one.timestamp_ms >= cutoff]
-            assert sums_of(Path(name)) == aggregate_plainly(kept, ledger.activities())
-            assert segments_of(Path(name)) == segments_on_demand(Path(name))
-        assert {one.id for one in ledger.events()} == {one.id for one in kept}
+            with ledger.reader() as reader:
+                assert_figures_equal_a_plain_count(reader, kept, ledger.activities())
+        assert sorted(ledger.events(), key=_id) == sorted(kept, key=_id)
+
+
+def _id(one: LedgerEvent) -> str:
+    return one.id
 
 
 def test_sums_are_exact_when_removal_takes_many_transactions(
@@ -282,7 +256,7 @@ def test_report_is_exact_when_removal_from_a_visitor_with_many_events_is_stopped
             at=1000 + n,
             activity_id="",
             experience_id="",
-            order_id=f"A{n}",
+            order_id=f"A\0{n}",
             order_total=1.0,
         )
         for n in range(100)
@@ -402,9 +376,8 @@ def test_file_whose_triggers_counted_keeps_its_sums_and_counts_on(tmp_path: Path
     ]
     with Ledger.open(tmp_path, sync="NORMAL") as ledger:
         ledger.record(more)
-        assert sums_of(tmp_path) == aggregate_plainly([*events, *more], ledger.activities())
-        assert segments_of(tmp_path) == segments_on_demand(tmp_path)
         with ledger.reader() as reader:
+            assert_figures_equal_a_plain_count(reader, [*events, *more], ledger.activities())
             assert "firefox" in reader.segments("browser")
     prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + 2050)
     with Reader.open(tmp_path) as reader:

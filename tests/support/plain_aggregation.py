@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from targetry.ledger.event import MAX_ORDER_TOTAL, ActivityDescription, LedgerEvent
+from targetry.ledger.sums import VisitorSums
 
 Row = tuple[int, int, int, int, int, float, int]
 
@@ -78,37 +79,72 @@ class PlainCohort(NamedTuple):
     amounts: list[tuple[int, float]]
 
 
-def cohorts_plainly(
-    events: Sequence[LedgerEvent], activities: Sequence[ActivityDescription] = ()
-) -> dict[tuple[str, str, int], PlainCohort]:
-    """Return the entered visitors by activity, experience and day of the first impression.
-
-    `amounts` has the number of orders and their usable total for each buyer, sorted.
-    """
+def visitors_plainly(
+    events: Sequence[LedgerEvent], activities: Sequence[ActivityDescription] = (), history_ms: int = 0
+) -> Iterator[tuple[VisitorSums, LedgerEvent]]:
+    """Yield the visitors who entered by the current shares, with their first impressions."""
     since = {one.id: one.shares_since_ms for one in activities}
-    first: dict[tuple[str, str], LedgerEvent] = {}
-    clicks: defaultdict[tuple[str, str], int] = defaultdict(lambda: -1)
     impressions: dict[tuple[str, str], list[LedgerEvent]] = {}
+    clicks: defaultdict[tuple[str, str], int] = defaultdict(lambda: -1)
+    of_visitor: defaultdict[str, list[LedgerEvent]] = defaultdict(list)
     for one in sorted(events, key=_moment):
+        of_visitor[one.visitor].append(one)
         if one.kind in ("impression", "display") and one.activity_id and one.experience_id:
-            first.setdefault((one.activity_id, one.visitor), one)
             impressions.setdefault((one.activity_id, one.visitor), []).append(one)
         elif one.kind == "click":
             clicks[one.activity_id, one.visitor] = one.timestamp_ms
     orders = _orders(events, impressions)
-    found: dict[tuple[str, str, int], PlainCohort] = {}
-    for key, seen in first.items():
-        if seen.timestamp_ms < since.get(seen.activity_id, 0):
+    for key, (first, *_) in impressions.items():
+        at = first.timestamp_ms
+        if at < since.get(first.activity_id, 0):
             continue
-        bought = [one for one in orders.get(key, []) if one.timestamp_ms >= seen.timestamp_ms]
-        totals = [one.order_total for one in bought if one.order_total is not None]
-        amount = math.fsum(one for one in totals if abs(one) <= MAX_ORDER_TOTAL)
-        cell = (seen.activity_id, seen.experience_id, seen.timestamp_ms // 86_400_000)
-        visitors, conversions, amounts = found.get(cell, (0, 0, []))
-        has_converted = bool(bought) or clicks[key] >= seen.timestamp_ms
-        more = [(len(bought), amount)] if bought else []
-        found[cell] = PlainCohort(visitors + 1, conversions + has_converted, sorted([*amounts, *more]))
-    return found
+        bought = [one for one in orders.get(key, []) if one.timestamp_ms >= at]
+        before = [one for one in of_visitor[first.visitor] if at - history_ms <= one.timestamp_ms < at]
+        bought_before: dict[str, float] = {}
+        for one in before:
+            if one.kind == "order":
+                order = f"order {one.order_id}" if one.order_id else f"event {one.id}"
+                bought_before[order] = max(_amount(one), bought_before.get(order, -math.inf))
+        yield (
+            VisitorSums(
+                first.activity_id,
+                first.experience_id,
+                at // 86_400_000,
+                bool(bought) or clicks[key] >= at,
+                len(bought),
+                math.fsum(map(_amount, bought)),
+                bool(before),
+                any(one.kind in ("click", "order") for one in before),
+                len(bought_before),
+                math.fsum(bought_before.values()),
+            ),
+            first,
+        )
+
+
+def _amount(order: LedgerEvent) -> float:
+    total = order.order_total
+    return 0.0 if total is None or abs(total) > MAX_ORDER_TOTAL else total
+
+
+def cohorts_plainly(
+    events: Sequence[LedgerEvent],
+    activities: Sequence[ActivityDescription] = (),
+    fact: str | None = None,
+) -> dict[str, dict[tuple[str, str, int], PlainCohort]]:
+    """Return the entered visitors by segment, and by activity, experience and first day.
+
+    The segment is the value of a fact of the first impression, empty without one. `amounts` has the
+    number of orders and their usable total for each buyer, sorted.
+    """
+    found: defaultdict[str, dict[tuple[str, str, int], PlainCohort]] = defaultdict(dict)
+    for one, first in visitors_plainly(events, activities):
+        segment = found[(first.facts or {}).get(fact, "") if fact else ""]
+        cell = one.activity_id, one.experience_id, one.day
+        visitors, conversions, amounts = segment.get(cell, (0, 0, []))
+        more = [(one.orders, one.revenue)] if one.orders else []
+        segment[cell] = PlainCohort(visitors + 1, conversions + one.has_converted, sorted([*amounts, *more]))
+    return dict(found)
 
 
 def _orders(

@@ -267,10 +267,12 @@ _PIECE_OF_ORDER: Final = """
 _PURCHASES: Final = (
     "SELECT activity_id, order_key, event_id FROM purchase WHERE visitor = :visitor LIMIT :most"
 )
+# Of a text, `substr` ends at a NUL.
+_ORDER_ID: Final = "CAST(substr(CAST(order_key AS BLOB), 7) AS TEXT)"
 _QUEUE_ORDERS: Final = f"""
-    INSERT OR REPLACE INTO recount SELECT DISTINCT substr(order_key, 7), 0 FROM ({_PURCHASES}) AS bought
+    INSERT OR REPLACE INTO recount SELECT DISTINCT {_ORDER_ID}, 0 FROM ({_PURCHASES}) AS bought
     WHERE order_key LIKE 'order %' AND EXISTS (
-        SELECT 1 FROM event WHERE order_id = substr(order_key, 7) AND id != bought.event_id
+        SELECT 1 FROM event WHERE order_id = {_ORDER_ID} AND id != bought.event_id
     )
 """
 _REMOVE_PURCHASES: Final = f"""
