@@ -10,7 +10,12 @@ import msgspec
 
 from targetry.errors import OptionError
 
-_Id = Annotated[str, msgspec.Meta(min_length=1)]
+MAX_ID_LENGTH: Final = 250
+"""Largest length of an id in characters; PostgreSQL indexes at most some 2,700 bytes."""
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+# Two of them are in the key of a segment, with the name and the value of a fact.
+_ActivityId = Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH // 2)]
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 MAX_ORDER_TOTAL: Final = 1_000_000_000_000
@@ -29,6 +34,8 @@ Kind = Literal["impression", "display", "click", "order"]
 class LedgerEvent(msgspec.Struct, frozen=True):
     """One event of a visitor. `id` is an idempotency key: events with one id are the same event.
 
+    Ids have at most 250 characters, those of activities and experiences 125.
+
     An `impression` is content returned to an execute request; `display` and `click` are
     notifications. An `order` belongs to one activity or, if `activity_id` is empty, to every
     activity of the visitor. Both ids are empty for an event of an unknown activity. `order_total`
@@ -39,13 +46,13 @@ class LedgerEvent(msgspec.Struct, frozen=True):
     id: _Id
     kind: Kind
     visitor: _Id
-    activity_id: str
-    experience_id: str
+    activity_id: _ActivityId
+    experience_id: _ActivityId
     location: str
     token: str
     timestamp_ms: _Milliseconds
     session_id: str
-    order_id: str | None = None
+    order_id: Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)] | None = None
     order_total: float | None = None
     facts: Annotated[dict[_FactName, _FactValue], msgspec.Meta(max_length=MAX_FACTS)] | None = None
 

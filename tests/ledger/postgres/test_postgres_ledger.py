@@ -151,7 +151,7 @@ def test_odd_texts_and_numbers_are_read_back_as_they_were_recorded(url: str) -> 
     ]
     totals = [1e300, 5e-324, 0.1, -3.0, 2**53 + 0.0, None]
     given = [
-        event(f"{n} {text[:50]}", location=text, token=text, facts={"n": text[:100]}, order_id=text)
+        event(f"{n} {text[:50]}", location=text, token=text, facts={"n": text[:100]}, order_id=text[:250])
         for n, text in enumerate(texts)
     ] + [event(f"total {n}", "order", order_total=total) for n, total in enumerate(totals)]
     with PostgresLedger.open(url) as ledger:
@@ -171,6 +171,24 @@ def test_clock_that_differs_from_the_servers_is_logged(
     assert len(found) == warnings
     differences = [float(re.findall(r"by (\S+) s", one)[0]) for one in found]
     assert differences == pytest.approx([ahead] * warnings, abs=60)
+
+
+def test_ids_of_the_largest_length_are_recorded_and_counted(url: str) -> None:
+    """Check that no row of an index becomes too large; each character has four bytes."""
+
+    def text(first: int, length: int) -> str:
+        return "".join(chr(0x1F300 + (first + 7 * n) % 700) for n in range(length))
+
+    facts = {chr(0x10400 + n % 80) * 200: text(n, 100) for n in range(10)}
+    owner = {"activity_id": text(1, 125), "experience_id": text(2, 125)}
+    seen = event(text(3, 250), visitor=text(4, 250), facts=facts, **owner)
+    order = event(text(5, 250), "order", text(4, 250), order_id=text(6, 250), order_total=1.0, **owner)
+    with PostgresLedger.open(url) as ledger:
+        assert ledger.record([seen, order]) == [True, True]
+        with ledger.reader() as reader:
+            sums = reader.sums()[seen.activity_id].experiences[seen.experience_id]
+            assert (sums.visitors, sums.orders) == (1, 1)
+            assert set(reader.segments(next(iter(facts)))) == {facts[next(iter(facts))]}
 
 
 def test_event_of_a_wrong_type_is_refused_at_the_door(url: str) -> None:
