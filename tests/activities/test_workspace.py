@@ -24,6 +24,7 @@ from targetry.activities.model.definitions import (
     GroupDefinition,
     GuardrailDefinition,
     Member,
+    MetricSettings,
     PlanDefinition,
     ReportMetrics,
     Schedule,
@@ -63,14 +64,29 @@ def test_plans_of_the_builder_are_those_of_the_files(tmp_path: Path) -> None:
     rails = (GuardrailDefinition(metric="rpo", margin="2%"),)
     workspace = Workspace(
         "acme",
-        ab("a", experience("x", share=50), plan=PlanDefinition(visitors=900), guardrails=rails),
+        ab(
+            "a",
+            experience("x", share=50),
+            plan=PlanDefinition(visitors=900),
+            primary_metric="orders",
+            guardrails=rails,
+        ),
         plan=PlanDefinition(visitors=60_000),
-        metrics=ReportMetrics(revenue=AmountSettings(cap=500)),
+        metrics=ReportMetrics(revenue=AmountSettings(cap=500, primary=True)),
         guardrails=rails,
     )
     loaded = load_folder(ActivityFolder(write_files(tmp_path, workspace.to_yaml()))).activities
     assert loaded is not None
     assert (loaded.settings, [*loaded.activities]) == (workspace.settings, workspace.activities)
+
+
+def test_second_primary_metric_is_a_mistake() -> None:
+    metrics = ReportMetrics(orders=MetricSettings(primary=True), rpo=MetricSettings(primary=True))
+    with pytest.raises(ActivitiesError) as caught:
+        Workspace("acme", metrics=metrics).compile()
+    assert str(caught.value) == (
+        "metrics.rpo.primary: the primary metric is 'orders' already, and there is at most one"
+    )
 
 
 def test_lock_keeps_windows() -> None:

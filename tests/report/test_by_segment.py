@@ -53,6 +53,19 @@ def made(
             return report_by_segment(reader, by, options, report_on_ledger(reader, options).activities)
 
 
+def test_segments_are_of_the_primary_metric_of_the_activity(tmp_path: Path) -> None:
+    orders = [
+        msgspec.structs.replace(one, id=f"o{one.id}", kind="order", order_id=one.id, order_total=2.0)
+        for one in EVENTS
+        if one.kind == "click"
+    ]
+    options = ReportOptions(plans={"1": ActivityPlan(metric="revenue")})
+    by_plan = made(tmp_path / "plan", options, events=[*EVENTS, *orders])
+    assert by_plan == made(tmp_path / "option", ReportOptions(metric="revenue"), events=[*EVENTS, *orders])
+    assert [one.mean for one in by_plan.activities["1"][0].experiences] == [0.2, 0.36]
+    assert by_plan.heterogeneity["1"] != ()
+
+
 def test_segments_have_figures_of_their_own_the_largest_first(tmp_path: Path) -> None:
     segments = made(tmp_path).activities["1"]
     assert [(one.value, one.visitors) for one in segments] == [

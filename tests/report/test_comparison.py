@@ -182,6 +182,21 @@ def test_guardrail(control: int, low: float, other: int, high: float, margin: fl
     assert (found.metric, found.margin, found.state) == ("revenue", margin, state)
 
 
+@given(st.integers(0, 4_000), st.integers(0, 4_000), st.booleans(), st.sampled_from([0.001, 0.02, 0.3]))
+@settings(max_examples=examples(100))
+def test_guardrail_of_the_primary_metric_is_known_before_the_verdict(
+    control: int, other: int, fixed: bool, margin: float
+) -> None:
+    options = ReportOptions(planned=20_000, fixed=fixed, guardrails=(Guardrail("conversion", margin),))
+    made = compared({0: cohort(4_000, control)}, {0: cohort(4_000, other)}, options=options)
+    metric, (guardrail,) = made.metrics[1]["conversion"], made.guardrails[1]
+    if metric.verdict == "better":
+        assert guardrail.state == "safe"
+    elif metric.verdict == "worse":
+        is_within = guardrail.interval is not None and guardrail.interval.low > -margin
+        assert guardrail.state == ("safe" if is_within else "harmed")
+
+
 def test_figures_of_each_day_end_with_those_of_the_report() -> None:
     options = ReportOptions(planned=60_000, over_time=True)
     days = [{day: cohort(2_000, n + day) for day in range(5)} for n in (100, 140)]
@@ -212,7 +227,7 @@ def test_interval_excludes_zero_exactly_if_the_latest_look_is_significant(
     made = compared(*groups, options=options)
     for name in METRIC_NAMES:
         report = made.metrics[1][name]
-        if report.lift is None or report.lift.interval is None or name != options.metric:
+        if report.lift is None or report.lift.interval is None or name != options.primary_metric:
             continue
         interval = report.lift.interval
         if min(abs(interval.low), abs(interval.high)) > 1e-9:

@@ -13,7 +13,7 @@ from targetry.report.options import ActivityPlan, Guardrail, ReportOptions
 WRONG: dict[str, list[Any]] = {
     "fixed": ["no", 1, None],
     "confidence": ["0.95", None, True, 10**400],
-    "metric": [5, None, ["revenue"]],
+    "metric": [5, "", "clicks", ["revenue"]],
     "planned": ["60000", 600.0, True],
     "cap": ["20", True, float("nan"), 10**400],
     "cap_percentile": ["0.9", True],
@@ -27,6 +27,7 @@ WRONG: dict[str, list[Any]] = {
     "plans": [5, None, [ActivityPlan(planned=700)], {7: ActivityPlan(planned=700)}],
     "plans['7']": [{"7": 700}, {"7": None}],
     "plans['7'].planned": [{"7": ActivityPlan(planned=7)}, {"7": ActivityPlan(planned="700")}],  # type: ignore[arg-type]
+    "plans['7'].metric": [{"7": ActivityPlan(metric=one)} for one in ("clicks", "", 5)],  # type: ignore[arg-type]
     "plans['7'].guardrails": [{"7": ActivityPlan(guardrails=one)} for one in (5, 0, "", "revenue")],  # type: ignore[arg-type]
     "plans['7'].guardrails[0]": [{"7": ActivityPlan(guardrails=("revenue",))}],  # type: ignore[arg-type]
     "plans['7'].guardrails[0].margin": [{"7": ActivityPlan(guardrails=(Guardrail("revenue", 2.0),))}],

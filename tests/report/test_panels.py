@@ -77,6 +77,15 @@ def test_report_over_days_has_five_panels(week: dict[str, Panel]) -> None:
     ]
 
 
+def test_panels_show_the_primary_metric() -> None:
+    late = [one for day in (19_998, 19_999) for e in "01" for one in bought(e, day, 60, 0)]
+    shown = panels([*late, *WEEK], metric="rpo")
+    assert list(shown) == ["Revenue per order", *TITLES[1:]]
+    assert shown["Lift over A"].note.startswith("revenue per order, ")
+    assert shown["Revenue per order"].lines[0].xs[0] == 20_000
+    assert shown["Visitors of each day"].lines[0].xs[0] == 19_998, "also days without an order"
+
+
 def test_last_values_are_those_of_the_report(week: dict[str, Panel]) -> None:
     last = {title: [line.ys[-1] for line in one.lines] for title, one in week.items()}
     assert last["Conversion"] == [0.1, 0.4]

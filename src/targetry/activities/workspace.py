@@ -34,6 +34,7 @@ from targetry.activities.model.definitions import (
     GroupDefinition,
     GuardrailDefinition,
     MetricDefinition,
+    MetricName,
     OfferDefinition,
     Places,
     PlanDefinition,
@@ -74,7 +75,7 @@ class Workspace:
         remote: Locations that only the Delivery API can decide.
         geo: Whether places of IP addresses are looked up; `auto`: if an audience names one.
         plan: Plan of activities without their own, for reports.
-        metrics: Metrics of reports.
+        metrics: Metrics of reports, of which at most one is primary.
         guardrails: Guardrails of activities without their own, for reports.
     """
 
@@ -192,6 +193,8 @@ class ActivityOptions(TypedDict, total=False):
         metrics: Metrics, of `metric`.
         group: Group that has it as a member.
         plan: Plan of the test, for reports. Default: the workspace's.
+        primary_metric: Metric that decides, for reports; `rpo` is revenue per order. Default: the
+            workspace's.
         guardrails: Guardrails, for reports. Default: the workspace's.
     """
 
@@ -204,6 +207,7 @@ class ActivityOptions(TypedDict, total=False):
     metrics: Sequence[MetricDefinition] | None
     group: str | None
     plan: PlanDefinition | None
+    primary_metric: MetricName | None
     guardrails: Sequence[GuardrailDefinition] | None
 
 

@@ -111,7 +111,9 @@ def report_by_segment(
         over_time=False,
         amounts=False,
         guardrails=(),
-        plans={key: ActivityPlan(planned=one.planned) for key, one in options.plans.items()},
+        plans={
+            key: ActivityPlan(planned=one.planned, metric=one.metric) for key, one in options.plans.items()
+        },
         cuped=None,
         cap_percentile=None,
     )
@@ -123,8 +125,8 @@ def report_by_segment(
         made = build_report(_SegmentSums(chosen), described, plain, now_ms=None, is_corrected=False)
         for activity in made.activities:
             if activity.compared:
-                found[activity.id].append(_segment(value, activity, options.metric))
-                for key, pair in _pairs(activity, chosen[activity.id], options.metric):
+                found[activity.id].append(_segment(value, activity))
+                for key, pair in _pairs(activity, chosen[activity.id]):
                     pairs[activity.id][key].append(pair)
     return SegmentReport(
         by,
@@ -140,18 +142,16 @@ def report_by_segment(
 _Pairs = list[tuple[Estimate, Estimate]]
 
 
-def _segment(value: str, activity: ActivityReport, metric: str) -> ActivitySegment:
-    figures = tuple(_figures(one, metric) for one in activity.experiences)
+def _segment(value: str, activity: ActivityReport) -> ActivitySegment:
+    figures = tuple(_figures(one, activity.metric) for one in activity.experiences)
     split = activity.sample_ratio
     p_value = None if split is None else (split.sequential or split).p_value
     return ActivitySegment(value or None, activity.compared, figures, p_value)
 
 
-def _pairs(
-    activity: ActivityReport, sums: ActivitySums, name: str
-) -> Iterator[tuple[str, tuple[Estimate, Estimate]]]:
+def _pairs(activity: ActivityReport, sums: ActivitySums) -> Iterator[tuple[str, tuple[Estimate, Estimate]]]:
     """Yield the estimates of each experience with enough converters, with those of its control."""
-    metric = METRICS[name]
+    metric = METRICS[activity.metric]
     latest = {key: cumulate([one.cohorts])[-1][1][0] for key, one in sums.experiences.items() if one.cohorts}
     estimates = {
         key: made

@@ -135,7 +135,7 @@ def compare(
 
 def _method(name: str, comparisons: int, options: ReportOptions) -> Method:
     """Return the method of a metric; intervals of the primary one hold together."""
-    alpha = options.alpha / max(1, comparisons) if name == options.metric else options.alpha
+    alpha = options.alpha / max(1, comparisons) if name == options.primary_metric else options.alpha
     return _method_at(alpha, options)
 
 
@@ -159,7 +159,7 @@ def _correct(
         p_values = {
             key: one.compared.p_value
             for key, one in series.items()
-            if one.compared and (key[0] == options.metric) is is_primary
+            if one.compared and (key[0] == options.primary_metric) is is_primary
         }
         early = comparisons - len(p_values) if is_primary else 0
         found.update(zip(p_values, method([*p_values.values(), *[1.0] * early]), strict=False))

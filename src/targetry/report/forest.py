@@ -83,14 +83,14 @@ def segment_forest(activity: ActivityReport, report: Report, segments: SegmentRe
     overall = tuple(
         (position, metric.lift.value)
         for position, one in others
-        if (metric := one.metrics.get(report.metric)) is not None and metric.lift is not None
+        if (metric := one.metrics.get(activity.metric)) is not None and metric.lift is not None
     )
     kind = "for one look at the end" if report.fixed else "valid at every look"
     left = f"; the {len(shown)} largest of {len(found)}" if len(shown) < len(found) else ""
     x_range = _range(rows, [lift for _, lift in overall])
     return Forest(
         f"Lift by {shorten_name(segments.by)}",
-        f"{METRICS[report.metric].label.lower()}, {100 * report.confidence:g} % intervals of each segment, {kind}; "
+        f"{METRICS[activity.metric].label.lower()}, {100 * report.confidence:g} % intervals of each segment, {kind}; "
         f"dashed: all visitors{left}",
         rows,
         overall,

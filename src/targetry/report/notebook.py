@@ -95,7 +95,7 @@ def _activity(activity: ActivityReport, report: LoadedReport) -> Iterator[str]:
     split = activity.sample_ratio
     if split is not None and (split.sequential or split).is_mismatch:
         yield "<p><b>The split differs from the shares: find the cause first, no figure is reliable.</b></p>"
-    label = METRICS[report.metric].label
+    label = METRICS[activity.metric].label
     yield f"<table><thead><tr><th>Experience</th><th>Visitors</th><th>{label}</th><th>Lift</th><th>Verdict</th></tr></thead><tbody>"
     for position, one in enumerate(activity.experiences):
         yield _row(position, one, activity, report)
@@ -119,11 +119,11 @@ def _activity(activity: ActivityReport, report: LoadedReport) -> Iterator[str]:
 
 
 def _row(position: int, one: ExperienceReport, activity: ActivityReport, report: Report) -> str:
-    metric = one.metrics.get(report.metric)
+    metric = one.metrics.get(activity.metric)
     mean = lift = "–"
     if metric is not None:
-        unit = " %" if report.metric == "conversion" else ""
-        mean = _with_interval(metric.mean, metric.interval, partial(format_mean, report.metric), unit)
+        unit = " %" if activity.metric == "conversion" else ""
+        mean = _with_interval(metric.mean, metric.interval, partial(format_mean, activity.metric), unit)
         if metric.lift is not None:
             lift = _with_interval(metric.lift.value, metric.lift.interval, _percent, " %")
     if position == 0 and any(other.verdict for other in activity.experiences):

@@ -9,6 +9,7 @@ from targetry.humanize.figures import describe_unusable_totals, pluralize
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.visitor_sums import LEAST_COVERAGE
+from targetry.report.options import DEFAULT_METRIC
 from targetry.report.report import TARGETED, ActivityReport, Report
 from targetry.report.verdicts import describe_cap, describe_largest_part
 
@@ -28,6 +29,8 @@ def describe_visitors(activity: ActivityReport) -> str:
 
 def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
     """Yield the notes on an activity in the order of their weight."""
+    if activity.metric != DEFAULT_METRIC:
+        yield f"the primary metric, which decides, is {METRICS[activity.metric].label.lower()}"
     if activity.shares_since_ms and activity.compared < activity.visitors:
         visitors = pluralize(activity.compared, "visitor")
         yield f"experiences have the {visitors} since the shares changed: earlier ones are not comparable"
@@ -70,12 +73,14 @@ def _adjustment(report: Report, activity: ActivityReport) -> Iterator[str]:
     else:
         yield f"lifts are adjusted by the time before the first impression: {have}"
         lifts = [
-            one.metrics[report.metric].lift for one in activity.experiences if report.metric in one.metrics
+            one.metrics[activity.metric].lift
+            for one in activity.experiences
+            if activity.metric in one.metrics
         ]
         left = [one.variance_left for one in lifts if one is not None and one.variance_left is not None]
         if not left and any(lifts):
-            reason = "" if report.metric == "rpo" else ": all visitors did the same before"
-            yield f"{METRICS[report.metric].label.lower()} is not adjusted{reason}"
+            reason = "" if activity.metric == "rpo" else ": all visitors did the same before"
+            yield f"{METRICS[activity.metric].label.lower()} is not adjusted{reason}"
         elif left and min(left) > _LITTLE_LEFT:
             yield "the adjustment hardly reduces the variance: what visitors did before does not predict the metric"
 
@@ -88,17 +93,17 @@ def _incomparable(report: Report, activity: ActivityReport) -> Iterator[str]:
                 name = truncate_text(one.label)
                 yield f"{name} is no longer part of the activity and is not compared"
     if (
-        report.metric != "conversion"
+        activity.metric != "conversion"
         and activity.visitors
         and not activity.orders
         and len(activity.experiences) > 1
     ):
-        yield f"no order is recorded, so {METRICS[report.metric].label.lower()} is not compared"
-    control = activity.experiences[0].metrics.get(report.metric) if activity.experiences else None
-    others = [metric for one in activity.experiences[1:] if (metric := one.metrics.get(report.metric))]
+        yield f"no order is recorded, so {METRICS[activity.metric].label.lower()} is not compared"
+    control = activity.experiences[0].metrics.get(activity.metric) if activity.experiences else None
+    others = [metric for one in activity.experiences[1:] if (metric := one.metrics.get(activity.metric))]
     if activity.type == TARGETED or control is None or control.mean > 0 or not others:
         return
-    label = METRICS[report.metric].label.lower()
+    label = METRICS[activity.metric].label.lower()
     if control.counted:
         yield f"the control's {label} is not above 0, so there is no lift"
     elif any(one.verdict == "better" for one in others):

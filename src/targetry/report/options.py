@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 METRIC_NAMES: Final = ("conversion", "orders", "revenue", "rpo")
 """Metrics: conversion rate, orders and revenue per visitor, revenue per order."""
 
+DEFAULT_METRIC: Final = "conversion"
+"""Primary metric of a report whose options and plans have none."""
+
 MONEY: Final = ("revenue", "rpo")
 """Metrics that a cap applies to."""
 
@@ -40,10 +43,12 @@ class ActivityPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         planned: Visitors at which the intervals shall be tightest, known before the data.
+        metric: The primary metric, one of `METRIC_NAMES`; the others are secondary.
         guardrails: Metrics that no experience must harm.
     """
 
     planned: int | None = None
+    metric: str | None = None
     guardrails: tuple[Guardrail, ...] | None = None
 
 
@@ -53,7 +58,8 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         fixed: Whether the figures are for one look at the end, instead of valid at every look.
         confidence: Confidence of the intervals, within 0..1; above 0.5 with guardrails.
-        metric: The primary metric, one of `METRIC_NAMES`; the others are secondary.
+        metric: The primary metric of activities without one of their own, one of `METRIC_NAMES`;
+            the others are secondary. None is that of a folder of activities, or conversion.
         planned: Visitors of a test at which its intervals shall be tightest, known before the data.
         cap: Amount up to which a visitor's revenue counts, known before the data.
         cap_percentile: Part of the buyers, within 0..1, whose revenue is at most the cap of an
@@ -73,7 +79,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     fixed: bool = False
     confidence: float = 0.95
-    metric: str = "conversion"
+    metric: str | None = None
     planned: int | None = None
     cap: float | None = None
     cap_percentile: float | None = None
@@ -90,7 +96,6 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
             if not isinstance(value := getattr(self, name), bool):
                 raise OptionError(name, f"must be True or False, not {value!r}")
         _check_fraction("confidence", self.confidence)
-        _check_metric("metric", self.metric)
         if self.cap is not None and not (_is_finite(self.cap) and self.cap > 0):
             raise OptionError("cap", f"must be a number above 0, not {self.cap!r}")
         if self.cap_percentile is not None:
@@ -107,15 +112,17 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.margin is not None:
             _check_fraction("margin", self.margin)
         _check_plans(self.plans)
-        plans = [("", self.planned, self.guardrails)]
+        plans = [("", self.metric, self.planned, self.guardrails)]
         plans += [
-            (f"plans[{key!r}].", one.planned, () if one.guardrails is None else one.guardrails)
+            (f"plans[{key!r}].", one.metric, one.planned, () if one.guardrails is None else one.guardrails)
             for key, one in self.plans.items()
         ]
-        for path, planned, guardrails in plans:
+        for path, metric, planned, guardrails in plans:
+            if metric is not None:
+                _check_metric(f"{path}metric", metric)
             _check_planned(f"{path}planned", planned)
             _check_guardrails(f"{path}guardrails", guardrails)
-        if self.confidence <= 0.5 and any(guardrails for _, _, guardrails in plans):
+        if self.confidence <= 0.5 and any(guardrails for *_, guardrails in plans):
             given = f"{100 * self.confidence:g} %"
             raise OptionError(
                 "confidence", f"must be above 50 % with guardrails, which are one-sided, not {given}"
@@ -129,6 +136,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self,
             planned=self.planned if plan.planned is None else plan.planned,
+            metric=plan.metric or self.metric,
             guardrails=self.guardrails if plan.guardrails is None else plan.guardrails,
             plans={},
         )
@@ -162,6 +170,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self,
             planned=self.planned if default.planned is None else default.planned,
+            metric=default.metric or self.metric,
             guardrails=default.guardrails or self.guardrails,
             cap=self.cap if has_cap else first.cap,
             plans={**found, **self.plans},
@@ -172,8 +181,14 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         guardrails = tuple(Guardrail(one.metric, one.part) for one in own.guardrails)
         return ActivityPlan(
             planned=own.visitors if self.planned is None else None,
+            metric=own.metric if self.metric is None else None,
             guardrails=None if self.guardrails else guardrails,
         )
+
+    @property
+    def primary_metric(self) -> str:
+        """Metric that decides an activity without one of its own."""
+        return self.metric or DEFAULT_METRIC
 
     @property
     def alpha(self) -> float:

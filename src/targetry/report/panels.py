@@ -19,6 +19,7 @@ from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.split_check import ALARM_BELOW
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
+from targetry.report.options import DEFAULT_METRIC
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.series import AmountBin, SplitLook
 
@@ -101,13 +102,13 @@ class Panel(msgspec.Struct, frozen=True):
 
 def activity_panels(activity: ActivityReport, report: Report) -> list[Panel]:
     """Return the panels of an activity for which the report has figures."""
-    new = _new_visitors(activity, report)
+    new = _new_visitors(activity)
     days = _drawn_days(new)
-    shown = _restricted(activity, report, days)
+    shown = _restricted(activity, days)
     made = (
         _means(shown, report),
         _lifts(shown, report),
-        _daily_visitors(activity, report, days, sum(n for day, n in new.items() if day not in days)),
+        _daily_visitors(activity, days, sum(n for day, n in new.items() if day not in days)),
         _split(shown),
         _amounts(activity, report),
     )
@@ -120,10 +121,10 @@ def shorten_name(text: str) -> str:
     return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
 
 
-def _new_visitors(activity: ActivityReport, report: Report) -> Counter[int]:
+def _new_visitors(activity: ActivityReport) -> Counter[int]:
     """Return the visitors of the shown experiences by the day of their first impression."""
     new: Counter[int] = Counter()
-    for _, _, looks in _followed(activity, report):
+    for _, _, looks in _followed(activity, "conversion"):
         for look, before in zip(looks, [0, *(one.visitors for one in looks)], strict=False):
             new[look.day] += look.visitors - before
     return new
@@ -151,15 +152,15 @@ def _first_drawn(days: Sequence[int], new: Counter[int]) -> int:
     return first
 
 
-def _restricted(activity: ActivityReport, report: Report, days: range) -> ActivityReport:
+def _restricted(activity: ActivityReport, days: range) -> ActivityReport:
     """Return an activity with the figures of these days."""
     looks = activity.split_over_time
     experiences = []
     for one in activity.experiences:
         metrics = dict(one.metrics)
-        if (metric := metrics.get(report.metric)) is not None and metric.over_time is not None:
+        if (metric := metrics.get(activity.metric)) is not None and metric.over_time is not None:
             followed = [look for look in metric.over_time if look.day in days]
-            metrics[report.metric] = msgspec.structs.replace(metric, over_time=followed)
+            metrics[activity.metric] = msgspec.structs.replace(metric, over_time=followed)
         experiences.append(msgspec.structs.replace(one, metrics=metrics))
     return msgspec.structs.replace(
         activity,
@@ -169,16 +170,16 @@ def _restricted(activity: ActivityReport, report: Report, days: range) -> Activi
 
 
 def _means(activity: ActivityReport, report: Report) -> Panel | None:
-    is_rate = report.metric == "conversion"
+    is_rate = activity.metric == "conversion"
     lines = _with_few_bands(
         [
             _line(position, one, looks, [look.mean for look in looks], [look.interval for look in looks])
-            for position, one, looks in _followed(activity, report)
+            for position, one, looks in _followed(activity, activity.metric)
         ]
     )
     values = _later_values(lines)
     return _over_time(
-        METRICS[report.metric].label,
+        METRICS[activity.metric].label,
         "of the visitors up to each day (UTC)"
         + (f", with {100 * report.confidence:g} % intervals" if any(one.bands for one in lines) else ""),
         lines,
@@ -190,7 +191,7 @@ def _means(activity: ActivityReport, report: Report) -> Panel | None:
 
 def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
     lines, first = [], math.inf
-    for position, one, all_looks in _followed(activity, report):
+    for position, one, all_looks in _followed(activity, activity.metric):
         first = min(first, float(all_looks[0].day))
         looks = [look for look in all_looks if look.lift is not None]
         if looks:
@@ -203,7 +204,8 @@ def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
     kind = "for one look at the end" if report.fixed else "valid at every look"
     return _over_time(
         f"Lift over {shorten_name(activity.experiences[0].label)}" if activity.experiences else "Lift",
-        (
+        ("" if activity.metric == DEFAULT_METRIC else f"{METRICS[activity.metric].label.lower()}, ")
+        + (
             f"{100 * report.confidence:g} % intervals {kind}"
             if any(one.bands for one in shown)
             else "up to each day (UTC)"
@@ -218,12 +220,15 @@ def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
     )
 
 
-def _daily_visitors(activity: ActivityReport, report: Report, days: range, strays: int) -> Panel | None:
-    """Return the visitors of each day; those of days without any are 0."""
+def _daily_visitors(activity: ActivityReport, days: range, strays: int) -> Panel | None:
+    """Return the visitors of each day; those of days without any are 0.
+
+    They are those of conversion, which has figures of each day, also of days without an order.
+    """
     if not 0 < len(days) <= _MOST_DAYS:
         return None
     lines = []
-    for position, one, looks in _followed(activity, report):
+    for position, one, looks in _followed(activity, "conversion"):
         total = 0
         new = dict.fromkeys(days, 0)
         for look in looks:
@@ -349,12 +354,12 @@ def _shown(activity: ActivityReport) -> list[tuple[int, ExperienceReport]]:
     return sorted(most, key=lambda row: row[0])
 
 
-def _followed(activity: ActivityReport, report: Report) -> list[tuple[int, ExperienceReport, Sequence[Look]]]:
-    """Return the shown experiences with their figures of the primary metric after each day."""
+def _followed(activity: ActivityReport, name: str) -> list[tuple[int, ExperienceReport, Sequence[Look]]]:
+    """Return the shown experiences with their figures of a metric after each day."""
     return [
         (position, one, metric.over_time)
         for position, one in _shown(activity)
-        if (metric := one.metrics.get(report.metric)) is not None and metric.over_time
+        if (metric := one.metrics.get(name)) is not None and metric.over_time
     ]
 
 

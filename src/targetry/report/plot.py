@@ -13,9 +13,10 @@ from targetry._runtime.lazy_import import importing_extra
 from targetry.errors import TargetError
 from targetry.report.by_segment import SegmentReport
 from targetry.report.forest import Forest, segment_forest
+from targetry.report.inference.metrics import METRICS
 from targetry.report.inference.plan import Plan, PlanOptions, sample_curve
 from targetry.report.panels import Panel, activity_panels, shorten_name
-from targetry.report.report import ActivityReport, ExperienceReport, Report
+from targetry.report.report import ActivityReport, ExperienceReport, Rate, Report
 from targetry.report.svg import color_of
 
 SUFFIXES: Final = (".png", ".svg")
@@ -201,27 +202,30 @@ def _render(kind: str, size: tuple[float, float], draw: Callable[[Any], None]) -
 
 def _draw_rates(axes: Any, activity: ActivityReport, report: Report) -> None:
     shown = _shown(activity)
-    is_compared = any(one.lift for _, one in shown)
+    is_rate = activity.metric == "conversion"
+    lows = [0.0]
     for row, (position, one) in enumerate(shown):
-        _draw_rate(axes, row, position, one, is_control=is_compared and position == 0)
-    axes.set_yticks(range(len(shown)), [_label(one) for _, one in shown])
+        mean = activity.primary_mean(one)
+        if mean is not None:
+            scale = 100.0 if is_rate else 1.0
+            is_control = activity.has_lifts and position == 0
+            _draw_mean(axes, row, mean, scale, color_of(position), is_control=is_control)
+            lows.append(scale * mean.interval.low)
+    axes.set_yticks(range(len(shown)), [_label(one, is_rate=is_rate) for _, one in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g} %")
+    axes.set_xlim(left=min(lows))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g} %" if is_rate else f"{value:,.4g}")
     axes.set_title(shorten_name(activity.label), loc="left", weight="bold", fontsize=12)
-    axes.set_xlabel(
-        f"visitors who converted, with {100 * report.confidence:g} % intervals for one look", color=_CONTROL
-    )
+    label = "visitors who converted" if is_rate else METRICS[activity.metric].label.lower()
+    kind = "for one look" if is_rate or report.fixed else "valid at every look"
+    axes.set_xlabel(f"{label}, with {100 * report.confidence:g} % intervals {kind}", color=_CONTROL)
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_rate(axes: Any, row: int, position: int, one: ExperienceReport, *, is_control: bool) -> None:
-    rate = one.figures.rate
-    assert rate is not None
-    value, interval = 100 * rate.value, rate.interval
-    color = color_of(position)
-    ends = [[max(0.0, value - 100 * interval.low)], [max(0.0, 100 * interval.high - value)]]
+def _draw_mean(axes: Any, row: int, mean: Rate, scale: float, color: str, *, is_control: bool) -> None:
+    value, interval = scale * mean.value, mean.interval
+    ends = [[max(0.0, value - scale * interval.low)], [max(0.0, scale * interval.high - value)]]
     axes.errorbar(
         value, row, xerr=ends, fmt="o", color=color, capsize=4, linewidth=2, markersize=6, clip_on=False
     )
@@ -304,5 +308,9 @@ def _shown(activity: ActivityReport) -> list[tuple[int, ExperienceReport]]:
     ]
 
 
-def _label(one: ExperienceReport) -> str:
-    return f"{shorten_name(one.label)}\n{one.figures.conversions:,} of {one.figures.visitors:,}"
+def _label(one: ExperienceReport, *, is_rate: bool) -> str:
+    figures = one.figures
+    counts = (
+        f"{figures.conversions:,} of {figures.visitors:,}" if is_rate else f"{figures.visitors:,} visitors"
+    )
+    return f"{shorten_name(one.label)}\n{counts}"

@@ -15,7 +15,7 @@ from targetry.ledger.schema import DAY_MS
 from targetry.ledger.store import LedgerReader
 from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
 from targetry.report.aggregation import SumsSource, aggregated
-from targetry.report.comparison import Comparison, GuardrailReport, MetricReport, compare
+from targetry.report.comparison import Comparison, GuardrailReport, MetricLift, MetricReport, compare
 from targetry.report.inference.bayes import BayesReport, compare_rates
 from targetry.report.inference.split_check import ALARM_BELOW
 from targetry.report.inference.statistics import (
@@ -30,7 +30,7 @@ from targetry.report.inference.statistics import (
 )
 from targetry.report.inference.visitor_sums import HistoricCohort, add_history, cap_at_percentile
 from targetry.report.looks import cumulate
-from targetry.report.options import ReportOptions
+from targetry.report.options import DEFAULT_METRIC, ReportOptions
 from targetry.report.series import AmountBin, SplitLook, amount_bins, split_over_time, verdict_days
 
 TARGETED: Final = "landing"
@@ -42,7 +42,7 @@ _DEFAULTS: Final = ReportOptions()
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """Conversion rate, conversions per visitor, with its interval for one look."""
+    """Mean of a metric with its interval; that of a conversion rate holds for one look."""
 
     value: float
     interval: Interval
@@ -116,14 +116,14 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     the visitors since `shares_since_ms`, the last change of the shares; it is None for an activity
     without a split or with too few visitors.
 
-    `compared` counts the visitors of the compared figures. `planned` is the planned number of them,
-    None without a plan. `days_left` is the number of days until they reach it, at the rate of the
-    last 14 days. `capped` visitors had more revenue than the cap, `cut` in all. `largest_part` is
-    the largest part of the revenue of an experience that one visitor made. `from_future` counts
-    compared visitors whose first impression is later than the report, because a clock is wrong;
-    they are in no prediction. `cap` is the amount up to which a visitor's revenue counts. `history`
-    is the part of the compared visitors who have events in the days before their first impression;
-    None unless the report was to be adjusted by these.
+    `metric` is the primary metric. `compared` counts the visitors of the compared figures.
+    `planned` is the planned number of them, None without a plan. `days_left` is the number of days
+    until they reach it, at the rate of the last 14 days. `capped` visitors had more revenue than
+    the cap, `cut` in all. `largest_part` is the largest part of the revenue of an experience that
+    one visitor made. `from_future` counts compared visitors whose first impression is later than
+    the report, because a clock is wrong; they are in no prediction. `cap` is the amount up to which
+    a visitor's revenue counts. `history` is the part of the compared visitors who have events in
+    the days before their first impression; None unless the report was to be adjusted by these.
     `split_over_time` has the compared visitors after each day, None unless it was requested and the
     split is checked.
     """
@@ -152,11 +152,31 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     history: float | None = None
     split_over_time: tuple[SplitLook, ...] | None = None
     planned: int | None = None
+    metric: str = DEFAULT_METRIC
 
     @property
     def label(self) -> str:
         """Name of the activity, or its id in words."""
         return self.name if self.name is not None else f"activity {self.id}"
+
+    @property
+    def has_lifts(self) -> bool:
+        """Whether an experience has a lift of the primary metric."""
+        return any(self.primary_lift(one) for one in self.experiences)
+
+    def primary_mean(self, experience: ExperienceReport) -> Rate | None:
+        """Return the mean of the primary metric in an experience, None without visitors."""
+        if self.metric == "conversion":
+            return experience.figures.rate
+        metric = experience.metrics.get(self.metric)
+        return None if metric is None else Rate(metric.mean, metric.interval)
+
+    def primary_lift(self, experience: ExperienceReport) -> Lift | MetricLift | None:
+        """Return the lift of an experience by the primary metric, None if it is not compared."""
+        if self.metric == "conversion":
+            return experience.lift
+        metric = experience.metrics.get(self.metric)
+        return None if metric is None else metric.lift
 
     def experience(self, key: str) -> ExperienceReport:
         """Return an experience by its id or name. Raises `OptionError` if there is none."""
@@ -167,7 +187,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     """Report on activities in the order of their descriptions.
 
     `confidence` applies to all intervals. `fixed` says that the figures are for one look at the
-    end; otherwise they are valid at every look. `metric` is the primary metric, `planned` the
+    end; otherwise they are valid at every look. `metric` is the primary metric and `planned` the
     planned number of visitors of an activity without a plan of its own. `margin` is the largest
     lift that counts as no difference, `cap` the amount up to which a visitor's revenue counts.
     `cuped` is the number of days before the first impression by which the figures are adjusted.
@@ -180,7 +200,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     activities: tuple[ActivityReport, ...]
     period: Period | None = None
     fixed: bool = False
-    metric: str = "conversion"
+    metric: str = DEFAULT_METRIC
     planned: int | None = None
     margin: float | None = None
     cap: float | None = None
@@ -332,7 +352,7 @@ def build_report(
         made,
         period,
         options.fixed,
-        options.metric,
+        options.primary_metric,
         options.planned,
         options.margin,
         options.cap,
@@ -380,6 +400,7 @@ def _activity(
         from_future=_visitors(latest) - (_visitors(past[-1][1]) if past else 0),
         split_over_time=looks if options.over_time and split is not None else None,
         planned=options.planned,
+        metric=options.primary_metric,
     )
 
 
@@ -476,7 +497,7 @@ def _experience(
 ) -> ExperienceReport:
     experience, count = row
     is_compared = bool(control and control[1].visitors and count.visitors)
-    primary = metrics.get(options.metric)
+    primary = metrics.get(options.primary_metric)
     return ExperienceReport(
         id=experience.id,
         name=experience.name,

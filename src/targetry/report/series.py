@@ -74,7 +74,7 @@ def verdict_days(
         options: The options of the report.
         compared: Positions of the experiences that are compared with the first one.
     """
-    reports = [one.get(options.metric) for one in metrics]
+    reports = [one.get(options.primary_metric) for one in metrics]
     if options.fixed:
         return [None for _ in reports]
     significant = _significant_days(reports, options, compared)

@@ -14,8 +14,8 @@ def verdict_words(experience: ExperienceReport, activity: ActivityReport, report
     """Return the verdict on an experience with what to do, empty without one."""
     if experience.verdict is None:
         return ""
-    metric = experience.metrics[report.metric]
-    control = activity.experiences[0].metrics.get(report.metric)
+    metric = experience.metrics[activity.metric]
+    control = activity.experiences[0].metrics.get(activity.metric)
     return describe_verdict(
         experience.verdict,
         counted=min(metric.counted, control.counted if control else 0),

@@ -169,6 +169,13 @@ CASES = {
         f"{SETTINGS}groups:\n  g: {{members: [{{activity: a, share: 50}}]}}\n  h: {{members: [{{activity: «a, share: 50}}]}}\n",
         f"{SETTINGS}groups:\n  g: {{members: [{{activity: a, share: 50}}]}}\n",
     ),
+    "two primary metrics": Case(
+        "TA118",
+        XT,
+        XT,
+        f"{SETTINGS}metrics:\n  revenue: {{primary: «true}}\n  orders: {{primary: true}}\n",
+        f"{SETTINGS}metrics:\n  revenue: {{primary: true}}\n  orders: {{primary: false}}\n",
+    ),
     "equal priorities": Case(
         "TA201",
         f"{XT}id: 2\naudience: mbox.y\n",

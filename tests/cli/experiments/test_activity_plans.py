@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ PLANS = """
     targetry: 1
     client: acme
     plan: {visitors: 60000}
-    metrics: {revenue: {cap: 20}}
+    metrics: {revenue: {cap: 20, primary: true}}
     guardrails: [{metric: revenue, margin: 2%}]
 """
-OWN = "plan: {visitors: 9000}\nguardrails: [{metric: orders, margin: 0.5%}]\n"
+OWN = "plan: {visitors: 9000}\nprimary_metric: rpo\nguardrails: [{metric: orders, margin: 0.5%}]\n"
 
 
 def activity(number: int, more: str = "", *, state: str = "live") -> str:
@@ -43,6 +44,7 @@ def activity(number: int, more: str = "", *, state: str = "live") -> str:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     events = [one for key in IDS for e in "01" for one in outcome(e, 400, 60, activity=key)]
+    events = [msgspec.structs.replace(one, facts={"browser": "chrome"}) for one in events]
     events += [
         event(f"o{number}", "order", f"{key}-1-{number}", at=3000, activity_id="", experience_id="", order_id=f"{number}", order_total=50.0)
         for key in IDS
@@ -97,12 +99,92 @@ def test_each_key_acts_alone(shop: Path, tmp_path: Path, line: str) -> None:
 
 def test_options_of_the_command_line_win(shop: Path, tmp_path: Path) -> None:
     write_files(tmp_path, {"targetry.yaml": PLANS, "2.yaml": activity(2, OWN)})
-    options = ["--planned", "500", "--cap", "30", "--guardrail", "rpo:5%"]
+    options = ["--planned", "500", "--metric", "conversion", "--cap", "30", "--guardrail", "rpo:5%"]
     assert report(shop, "--activities", tmp_path, *options) == report(shop, *options)
-    percentile = ["--planned", "500", "--fixed", "--cap-percentile", "90%", "--guardrail", "rpo:5%"]
+    percentile = [*options[:4], "--fixed", "--cap-percentile", "90%", "--guardrail", "rpo:5%"]
     assert report(shop, "--activities", tmp_path, *percentile) == report(shop, *percentile)
     one_given = plans_of(report(shop, "--activities", tmp_path, "--planned", "500"))
     assert one_given["2"] == (500, [("orders", 0.005)])
+
+
+def primary(name: str) -> str:
+    return f"{SETTINGS}metrics: {{{name}: {{primary: true}}}}\n"
+
+
+# settings, file of activity 2 → metric of the report, primary metrics of the activities
+PRIMARY = {
+    "none": (SETTINGS, "", "conversion", ("conversion", "conversion")),
+    "the workspace's": (primary("revenue"), "", "revenue", ("revenue", "revenue")),
+    "the activity's": (SETTINGS, "primary_metric: orders\n", "conversion", ("conversion", "orders")),
+    "both": (primary("rpo"), "primary_metric: conversion\n", "rpo", ("rpo", "conversion")),
+    "not primary": (
+        f"{SETTINGS}metrics: {{revenue: {{primary: false}}}}\n",
+        "",
+        "conversion",
+        ("conversion",) * 2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "own", "whole", "metrics"), PRIMARY.values(), ids=PRIMARY)
+def test_files_name_the_metric_that_decides(
+    shop: Path, tmp_path: Path, settings: str, own: str, whole: str, metrics: tuple[str, str]
+) -> None:
+    files = {"targetry.yaml": settings, "1.yaml": activity(1), "2.yaml": activity(2, own)}
+    made = report(shop, "--activities", write_files(tmp_path, files))
+    assert (made["metric"], tuple(one["metric"] for one in made["activities"])) == (whole, metrics)
+    for one in made["activities"]:
+        (alone,) = report(shop, "--metric", one["metric"], "--activity", one["id"])["activities"]
+        assert one == alone, "verdicts, corrections and intervals are those of the metric"
+
+
+HEADINGS = {
+    "table": (r"Converted +Rate", r"Visitors +Revenue per visitor"),
+    "markdown": (r"Visitors \| Conversion \|", r"Visitors \| Revenue per visitor \|"),
+}
+
+
+@pytest.mark.parametrize("form", HEADINGS)
+def test_output_shows_the_metric_that_decides(shop: Path, tmp_path: Path, form: str) -> None:
+    write_files(tmp_path, {"1.yaml": activity(1), "2.yaml": activity(2, "primary_metric: revenue\n")})
+    options = ("--over-time", "--by", "browser", "--activities", tmp_path, "-o", form)
+    shown = cli.run("report", "-d", shop, *options, width=200).stdout
+    words = "the primary metric, which decides, is revenue per visitor"
+    assert shown.count(words) == 1
+    first, second = (re.search(heading, shown) for heading in HEADINGS[form])
+    assert first is not None
+    assert second is not None
+    assert first.start() < second.start() < shown.index(words), "the first activity has no note"
+    by = shown[shown.rindex("by browser") :]
+    days = shown[shown.rindex("Day, UTC") : shown.index("by browser")]
+    assert ("Revenue per visitor" in days, "Revenue per visitor" in by) == (True, True)
+
+
+def test_plot_shows_the_metric_that_decides(shop: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    write_files(tmp_path, {"2.yaml": activity(2, "primary_metric: revenue\n")})
+    options = ("--activity", "2", "--activities", tmp_path, "-o", "json")
+    cli.run("report", "-d", shop, *options, "--plot", tmp_path / "plot.svg")
+    drawn = (tmp_path / "plot.svg").read_text("utf-8")
+    assert "revenue per visitor, with 95 % intervals valid at every look" in drawn
+    assert ("400 visitors" in drawn, "who converted" in drawn) == (True, False)
+
+
+def test_notebook_shows_the_metric_that_decides(shop: Path) -> None:
+    options = ReportOptions(plans={"2": ActivityPlan(metric="revenue")})
+    first, second = load(shop, options)._repr_html_().split("<h3>")[1:]
+    assert ("<th>Conversion</th>" in first, "<th>Revenue per visitor</th>" in second) == (True, True)
+
+
+def test_members_of_a_group_share_a_primary_metric(shop: Path, tmp_path: Path) -> None:
+    members = {
+        f"{number}.yaml": activity(number, f"primary_metric: {name}\n").replace(f"id: {number}\n", "")
+        for number, name in ((3, "orders"), (4, "revenue"))
+    }
+    folder = write_files(tmp_path, {"targetry.yaml": SETTINGS + GROUP, **members})
+    result = cli.run("report", "-d", shop, "--activities", folder, width=300)
+    assert result.exit_code == 1
+    assert "'test-3' and 'test-4' differ in 'primary_metric'" in result.stderr
 
 
 def test_empty_list_of_guardrails_removes_those_of_the_workspace(shop: Path, tmp_path: Path) -> None:
@@ -112,9 +194,10 @@ def test_empty_list_of_guardrails_removes_those_of_the_workspace(shop: Path, tmp
 
 def test_programs_give_plans_by_activity(shop: Path, tmp_path: Path) -> None:
     write_files(tmp_path, {"targetry.yaml": PLANS, "2.yaml": activity(2, OWN)})
-    plans = {"2": ActivityPlan(planned=9000, guardrails=(Guardrail("orders", 0.005),))}
-    options = ReportOptions(planned=60000, cap=20, guardrails=(Guardrail("revenue", 0.02),), plans=plans)
-    assert plans_of(load(shop, options).to_dict()) == plans_of(report(shop, "--activities", tmp_path))
+    own = ActivityPlan(planned=9000, metric="rpo", guardrails=(Guardrail("orders", 0.005),))
+    rails = (Guardrail("revenue", 0.02),)
+    options = ReportOptions(planned=60000, metric="revenue", cap=20, guardrails=rails, plans={"2": own})
+    assert load(shop, options).to_dict() == report(shop, "--activities", tmp_path)
 
 
 GROUP = "groups: {banner: {id: 1, members: [{activity: test-3, share: 50}, {activity: test-4, share: 50}]}}\n"
@@ -158,6 +241,7 @@ def test_plans_are_written_and_formatted_like_other_keys(tmp_path: Path) -> None
     ).activities
     assert again is not None
     assert (again.settings, again.activities) == (loaded.settings, loaded.activities)
+    assert "primary_metric: rpo\n" in documents(loaded.settings, [*loaded.activities])["test-2.yaml"]
     moved = "guardrails: []\nplan: {visitors: 100}\nclient: acme\n"
     assert format_file(moved, is_settings=True) == "client: acme\nplan: {visitors: 100}\nguardrails: []\n"
 

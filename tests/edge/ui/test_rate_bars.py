@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from support.ledger import ACTIVITY, outcome
 from targetry.edge.ui.report_charts import RateBar, rate_bars
+from targetry.report.options import ReportOptions
 from targetry.report.report import ActivityReport, make_report
 
 pytest.importorskip("scipy")
@@ -33,6 +34,20 @@ def test_bars_share_a_scale_from_0_to_a_round_number() -> None:
     assert (first.value, second.value) == (12.5, 62.5)
     assert drawn.control == 12.5
     assert first.start < first.value < first.start + first.width < second.start
+
+
+def test_bars_are_of_the_primary_metric() -> None:
+    orders = [
+        msgspec.structs.replace(one, id=f"o{one.id}", kind="order", order_id=one.id, order_total=300.0)
+        for e in "01"
+        for one in outcome(e, 60, 30)
+        if one.kind == "click"
+    ]
+    shown = [one for e in "01" for one in outcome(e, 60, 0)]
+    (activity,) = make_report([*shown, *orders], [ACTIVITY], ReportOptions(metric="revenue")).activities
+    drawn = rate_bars(activity)
+    assert drawn.end == 400
+    assert [one.value for one in drawn.bars if one is not None] == [37.5, 37.5]
 
 
 def test_experience_without_visitors_has_no_bar() -> None:

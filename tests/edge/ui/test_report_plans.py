@@ -14,12 +14,13 @@ from starlette.testclient import TestClient
 
 from support import cli
 from support.activities import SETTINGS, write_files
-from support.ledger import ACTIVITY, outcome
+from support.ledger import ACTIVITY, event, outcome
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.watcher import ArtifactWatcher
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import open_edge
 from targetry.edge.ui.report_cache import ReportCache
+from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
 from targetry.samples import shop_path
 
@@ -56,6 +57,21 @@ def served(ledger: Path, *folders: Path, artifacts: tuple[Path, ...] = ()) -> tu
         edge.close()
 
 
+def order(experience: str, number: int) -> LedgerEvent:
+    """Return an order of 100 by a visitor of activity 2."""
+    key = f"{experience}-{number}"
+    return event(
+        f"order-{key}",
+        "order",
+        f"2-{key}",
+        3000,
+        order_id=key,
+        order_total=100.0,
+        activity_id="",
+        experience_id="",
+    )
+
+
 def planned(report: dict[str, Any]) -> dict[str, tuple[int | None, list[str]]]:
     """Return the planned visitors and the metrics of the guardrails of the two activities."""
     return {
@@ -90,6 +106,23 @@ def test_edit_of_a_file_changes_the_report_at_once(ledger: Path, tmp_path: Path)
         write_files(folder, {"targetry.yaml": PLANS.replace("60000", "7")})
         assert not watcher.refresh()
         assert planned(client.get("/report.json").json())["1"] == (700, ["orders"]), "the last good file"
+
+
+def test_page_shows_the_metric_that_decides(ledger: Path, tmp_path: Path) -> None:
+    own = "primary_metric: revenue\n"
+    files = {"1.yaml": activity("1"), "2.yaml": activity("2", own)}
+    watcher = ArtifactWatcher([write_files(tmp_path / "activities", files)])
+    with Ledger.open(ledger) as opened:
+        opened.record([order(e, number) for e, most in (("0", 40), ("1", 200)) for number in range(most)])
+        cache = ReportCache(opened, plans=lambda: watcher.registry.plans)
+        client = TestClient(EdgeApplication(Edge(watcher, ledger=opened, report_cache=cache)))
+        first, second = client.get("/report").text.split("<article")[1:]
+    assert "<th>Converted</th><th>Rate, %</th>" in first
+    assert "<th>Visitors</th><th>Revenue per visitor</th>" in second
+    assert "the primary metric, which decides, is revenue per visitor" in second
+    assert ("<td>10<small>" in second, "<td>50<small>" in second) == (True, True), "the means"
+    assert ("<td>+400.0<small>" in second, "better: ship" in second) == (True, True)
+    assert "better: ship" not in first
 
 
 def test_segments_have_the_plans(ledger: Path, tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def compile_activities(
     compiler = _Compiler(activities, layout, findings)
     compiled = [*compiler.compile_activities()]
     compiler.check_ids()
+    compiler.check_primary_metric()
     findings += compiler.audiences.findings
     environments = activities.settings.environments or {DEFAULT_ENVIRONMENT: None}
     artifacts = {}
@@ -208,6 +209,13 @@ class _Compiler:
                     "give one an id",
                 )
             self._check_experiences(path, activity, layout)
+
+    def check_primary_metric(self) -> None:
+        """Add errors for all primary metrics but the first."""
+        primary = self._settings.metrics.primary
+        for name in primary[1:]:
+            message = f"the primary metric is {primary[0]!r} already, and there is at most one"
+            self.error("TA118", f"metrics.{name}.primary", message, "give an activity a `primary_metric`")
 
     def _check_experiences(self, path: str, activity: ActivityDefinition, layout: ActivityLayout) -> None:
         keys = Counter(one.key for one in activity.experiences)

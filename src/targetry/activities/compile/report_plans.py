@@ -1,13 +1,15 @@
-"""Plans of reports in the files of a folder: planned visitors, cap and guardrails."""
+"""Plans of reports in the files of a folder: planned visitors, metrics, cap and guardrails."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from targetry.activities.compile.activity_set import ActivitySet
 from targetry.activities.compile.compiler import Compilation
 from targetry.activities.model.definitions import ActivityDefinition, GuardrailDefinition
+
+_KEYS: Final = ("plan", "primary_metric", "guardrails")
 
 
 class OwnPlan(NamedTuple):
@@ -15,10 +17,12 @@ class OwnPlan(NamedTuple):
 
     Attributes:
         visitors: Planned visitors; None without a plan.
+        metric: The primary metric; None if the files have none.
         guardrails: Metrics that no experience must harm.
     """
 
     visitors: int | None
+    metric: str | None
     guardrails: Sequence[GuardrailDefinition]
 
 
@@ -30,6 +34,7 @@ class FolderPlans(NamedTuple):
         default: Plan of activities that are not in the folder.
         cap: Amount up to which a visitor's revenue counts; None without a cap.
         activities: Plans by the ids of the activities; members of a group share an id.
+        ids: Ids of the activities by their keys.
         conflict: Why the plans cannot be used; empty if they can.
     """
 
@@ -37,7 +42,12 @@ class FolderPlans(NamedTuple):
     default: OwnPlan
     cap: float | None
     activities: Mapping[str, OwnPlan]
+    ids: Mapping[str, str]
     conflict: str
+
+    def of(self, id: str) -> OwnPlan:
+        """Return the plan of an activity by its id."""
+        return self.activities.get(id, self.default)
 
 
 def folder_plans(folder: str, activities: ActivitySet, compilation: Compilation) -> FolderPlans:
@@ -49,7 +59,11 @@ def folder_plans(folder: str, activities: ActivitySet, compilation: Compilation)
         compilation: Their compilation, which has the ids.
     """
     settings = activities.settings
-    default = OwnPlan(None if settings.plan is None else settings.plan.visitors, settings.guardrails)
+    default = OwnPlan(
+        None if settings.plan is None else settings.plan.visitors,
+        next(iter(settings.metrics.primary), None),
+        settings.guardrails,
+    )
     members: dict[str, list[ActivityDefinition]] = {}
     for one in activities.activities:
         laid_out = compilation.layout.activities.get(one.key) or compilation.lock.activities.get(one.key)
@@ -57,14 +71,16 @@ def folder_plans(folder: str, activities: ActivitySet, compilation: Compilation)
         if id is not None:
             members.setdefault(str(id), []).append(one)
     found, conflict = {}, ""
+    ids = {one.key: id for id, own in members.items() for one in own}
     for key, own in members.items():
-        conflict = conflict or _conflict(own, "plan") or _conflict(own, "guardrails")
-        plan, guardrails = _first(own, "plan"), _first(own, "guardrails")
+        conflict = conflict or next(filter(None, (_conflict(own, name) for name in _KEYS)), "")
+        plan, metric, guardrails = (_first(own, name) for name in _KEYS)
         found[key] = OwnPlan(
             default.visitors if plan is None else plan.visitors,
+            metric or default.metric,
             default.guardrails if guardrails is None else guardrails,
         )
-    return FolderPlans(folder, default, settings.metrics.revenue.cap, found, conflict)
+    return FolderPlans(folder, default, settings.metrics.revenue.cap, found, ids, conflict)
 
 
 def _first(members: Sequence[ActivityDefinition], name: str) -> Any:

@@ -70,6 +70,7 @@ def _rules() -> list[LintRule]:
         check("TA115", "An audience uses `allocation`, which only shares and windows set.", "error"),
         check("TA116", "An activity has ended, or starts in more than a year."),
         error("TA117", "An activity is a member of several groups."),
+        error("TA118", "The workspace has several primary metrics."),
         check(
             "TA201",
             "Two activities have equal priority in one mbox, and their audiences can both hold; the smaller id wins.",

@@ -6,7 +6,7 @@ those of the JSON Schema and of the reference page.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -30,6 +30,7 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 Id = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Audiences = str | list[str]
 Window = tuple[Percent, Percent]
+MetricName = Literal["conversion", "orders", "revenue", "rpo"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -121,7 +122,18 @@ class PlanDefinition(_Part, frozen=True, kw_only=True):
     ]
 
 
-class AmountSettings(_Part, frozen=True, kw_only=True):
+class MetricSettings(_Part, frozen=True, kw_only=True):
+    """Settings of a metric of reports."""
+
+    primary: Annotated[
+        bool,
+        Meta(
+            description="Whether it decides activities without a `primary_metric`; at most one does. Default: conversion."
+        ),
+    ] = False
+
+
+class AmountSettings(MetricSettings, frozen=True, kw_only=True):
     """Settings of a metric of amounts."""
 
     cap: Annotated[
@@ -133,18 +145,23 @@ class AmountSettings(_Part, frozen=True, kw_only=True):
 class ReportMetrics(_Part, frozen=True, kw_only=True):
     """Settings of the metrics of reports."""
 
+    conversion: Annotated[MetricSettings, Meta(description="Conversion rate.")] = MetricSettings()
+    orders: Annotated[MetricSettings, Meta(description="Orders per visitor.")] = MetricSettings()
     revenue: Annotated[
         AmountSettings, Meta(description="Revenue per visitor. Its cap is that of revenue per order, too.")
     ] = AmountSettings()
+    rpo: Annotated[MetricSettings, Meta(description="Revenue per order.")] = MetricSettings()
+
+    @property
+    def primary(self) -> list[MetricName]:
+        """The metrics that are marked as primary; at most one is right."""
+        return [name for name in get_args(MetricName) if getattr(self, name).primary]
 
 
 class GuardrailDefinition(_Part, frozen=True, kw_only=True):
     """Metric that no experience must harm."""
 
-    metric: Annotated[
-        Literal["conversion", "orders", "revenue", "rpo"],
-        Meta(description="The metric; `rpo` is revenue per order."),
-    ]
+    metric: Annotated[MetricName, Meta(description="The metric; `rpo` is revenue per order.")]
     margin: Annotated[
         str,
         Meta(
@@ -390,9 +407,18 @@ class ActivityDefinition(_Part, frozen=True, kw_only=True):
     traffic: Annotated[Percent, Meta(description="Percentage of visitors who take part; only for `ab`.")] = (
         100
     )
-    metrics: Annotated[list[MetricDefinition] | None, Meta(description="Metrics.")] = None
+    metrics: Annotated[
+        list[MetricDefinition] | None,
+        Meta(description="Metrics that Target measures. `primary_metric` is the one that decides."),
+    ] = None
     plan: Annotated[
         PlanDefinition | None, Meta(description="Plan of the test, for reports. Default: the workspace's.")
+    ] = None
+    primary_metric: Annotated[
+        MetricName | None,
+        Meta(
+            description="Metric that decides, for reports; `rpo` is revenue per order. Default: the workspace's."
+        ),
     ] = None
     guardrails: Annotated[
         list[GuardrailDefinition] | None,

@@ -66,8 +66,14 @@ def report(
         bool, typer.Option("--fixed", help="Figures for one look at the end, instead of for every look.")
     ] = False,
     metric: Annotated[
-        str, typer.Option("--metric", metavar="NAME", help=f"Primary metric: {', '.join(METRIC_NAMES)}.")
-    ] = "conversion",
+        str | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help=f"Primary metric: {', '.join(METRIC_NAMES)}. Default: the folder's, or conversion.",
+            show_default=False,
+        ),
+    ] = None,
     planned: Annotated[
         int | None,
         typer.Option("--planned", metavar="N", help="Planned number of visitors.", show_default=False),
@@ -132,7 +138,7 @@ def report(
         typer.Option(
             "--activities",
             metavar="DIR",
-            help="A folder of activities: its plans, cap and guardrails, where no option has them.",
+            help="A folder of activities: its plans, primary metrics, cap and guardrails, where no option has them.",
             show_default=False,
         ),
     ] = None,

@@ -33,7 +33,7 @@ def _activity(report: Report, activity: ActivityReport) -> str:
     lines = [
         f"### {escape_markdown(activity.label)}",
         "",
-        f"| Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value |{' Variance |' * is_adjusted} Verdict |",
+        f"| Experience | Visitors | {METRICS[activity.metric].label} | Lift | p-value |{' Variance |' * is_adjusted} Verdict |",
         f"| --- | ---: | ---: | ---: | ---: |{' ---: |' * is_adjusted} --- |",
     ]
     lines += [_row(report, activity, one) for one in activity.experiences]
@@ -48,7 +48,7 @@ def _activity(report: Report, activity: ActivityReport) -> str:
             lines += ["", f"Guardrail of {name}, {label} ≥ −{100 * guardrail.margin:g} %: {guardrail.state}."]
     lines += _bayes_lines(activity)
     lines += markdown_notes(activity_notes(report, activity))
-    lines += _days(report, activity)
+    lines += _days(activity)
     return "\n".join(lines) + "\n"
 
 
@@ -63,12 +63,15 @@ def _bayes_lines(activity: ActivityReport) -> Iterator[str]:
         yield from ("", f"{_escape_markup(note)}.")
 
 
-def _days(report: Report, activity: ActivityReport) -> Iterator[str]:
+def _days(activity: ActivityReport) -> Iterator[str]:
     """Yield a table of the figures after each day, if the report has them."""
-    rows = looks_by_day(report, activity)
+    rows = looks_by_day(activity)
     if not rows:
         return
-    yield from ("", f"| Day, UTC | Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value |")
+    yield from (
+        "",
+        f"| Day, UTC | Experience | Visitors | {METRICS[activity.metric].label} | Lift | p-value |",
+    )
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for one, look in rows:
         lift = p_value = ""
@@ -76,12 +79,12 @@ def _days(report: Report, activity: ActivityReport) -> Iterator[str]:
             lift, p_value = _lift(look.lift, look.lift_interval), format_p_value(look.p_value)
         yield (
             f"| {day_text(look.day)} | {escape_markdown(one.label)} | {look.visitors:,} "
-            f"| {_mean(report, look.mean)} | {lift} | {p_value} |"
+            f"| {_mean(activity, look.mean)} | {lift} | {p_value} |"
         )
 
 
-def _mean(report: Report, mean: float) -> str:
-    return f"{format_mean(report.metric, mean)}{' %' if report.metric == 'conversion' else ''}"
+def _mean(activity: ActivityReport, mean: float) -> str:
+    return f"{format_mean(activity.metric, mean)}{' %' if activity.metric == 'conversion' else ''}"
 
 
 def _lift(value: float, interval: Interval | None) -> str:
@@ -90,18 +93,18 @@ def _lift(value: float, interval: Interval | None) -> str:
 
 
 def _row(report: Report, activity: ActivityReport, one: ExperienceReport) -> str:
-    metric = one.metrics.get(report.metric)
+    metric = one.metrics.get(activity.metric)
     mean = lift = p_value = ""
     if metric is not None:
-        mean = _mean(report, metric.mean)
-    found = one.lift if report.metric == "conversion" else metric.lift if metric else None
+        mean = _mean(activity, metric.mean)
+    found = activity.primary_lift(one)
     if found is not None:
         lift, p_value = _lift(found.value, found.interval), format_p_value(found.p_value)
     elif one is activity.experiences[0]:
         lift = "control"
     verdict = verdict_words(one, activity, report)
     if report.cuped is not None:
-        p_value += f" | {variance_text(report, one)}"
+        p_value += f" | {variance_text(activity, one)}"
     return f"| {escape_markdown(one.label)} | {one.figures.visitors:,} | {mean} | {lift} | {p_value} | {verdict} |"
 
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from targetry.humanize.text import truncate_text
 from targetry.report.looks import Look
-from targetry.report.report import ActivityReport, ExperienceReport, Report
+from targetry.report.report import ActivityReport, ExperienceReport
 
 
-def variance_text(report: Report, experience: ExperienceReport) -> str:
+def variance_text(activity: ActivityReport, experience: ExperienceReport) -> str:
     """Return what the adjustment by the time before the test did to the variance of a lift."""
-    metric = experience.metrics.get(report.metric)
+    metric = experience.metrics.get(activity.metric)
     if metric is None or metric.lift is None:
         return ""
     left = metric.lift.variance_left
@@ -32,12 +32,12 @@ def bayes_notes(activity: ActivityReport) -> Iterator[str]:
         yield "these chances are for one look: looking again and again misleads"
 
 
-def looks_by_day(report: Report, activity: ActivityReport) -> list[tuple[ExperienceReport, Look]]:
+def looks_by_day(activity: ActivityReport) -> list[tuple[ExperienceReport, Look]]:
     """Return the figures of the primary metric after each day, none if the report lacks them."""
     rows = [
         (one, look)
         for one in activity.experiences
-        if (metric := one.metrics.get(report.metric))
+        if (metric := one.metrics.get(activity.metric))
         for look in metric.over_time or ()
     ]
     return sorted(rows, key=lambda row: row[1].day)

@@ -26,12 +26,11 @@ from targetry.humanize.figures import (
 )
 from targetry.humanize.kinds import describe_activity_type
 from targetry.humanize.text import truncate_text
-from targetry.report.comparison import MetricReport
 from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
 from targetry.report.notes import activity_notes, describe_visitors
-from targetry.report.report import ActivityReport, ExperienceReport, Rate, Report
+from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import verdict_words
 
 
@@ -67,9 +66,9 @@ def _print_activity(out: Console, report: Report, activity: ActivityReport) -> N
     _print_guardrails(out, activity)
     _print_bayes(out, activity)
     _print_notes(out, report, activity)
-    if not report.fixed and any(_lift(report, one) for one in activity.experiences):
+    if not report.fixed and activity.has_lifts:
         out.print(Text("lifts and p-values are valid at every look", "dim"))
-    _print_days(out, report, activity)
+    _print_days(out, activity)
 
 
 def _counts(report: Report, activity: ActivityReport) -> str:
@@ -81,11 +80,11 @@ def _counts(report: Report, activity: ActivityReport) -> str:
 
 
 def _table(report: Report, activity: ActivityReport) -> Table:
-    is_compared = any(_lift(report, one) for one in activity.experiences)
-    is_conversion = report.metric == "conversion"
+    is_compared = activity.has_lifts
+    is_conversion = activity.metric == "conversion"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("Experience", min_width=10, max_width=30, overflow="fold")
-    headings = ["Converted", "Rate"] if is_conversion else ["Visitors", METRICS[report.metric].label]
+    headings = ["Converted", "Rate"] if is_conversion else ["Visitors", METRICS[activity.metric].label]
     for heading in (*headings, *(("Lift", "p-value") if is_compared else ())):
         table.add_column(heading, justify="right", overflow="fold")
     is_adjusted = is_compared and report.cuped is not None
@@ -96,47 +95,35 @@ def _table(report: Report, activity: ActivityReport) -> Table:
     for one in activity.experiences:
         cells, shown = [Text(truncate_text(one.label))], one.figures
         if is_conversion:
-            cells += [_two_lines(f"{shown.conversions:,}", f"of {shown.visitors:,}"), _rate(shown.rate)]
+            cells += [_two_lines(f"{shown.conversions:,}", f"of {shown.visitors:,}")]
         else:
-            cells += [Text(f"{shown.visitors:,}"), _mean(report.metric, one.metrics.get(report.metric))]
-        cells += _lift_cells(report, one, is_control=one is activity.experiences[0]) if is_compared else []
-        cells += [Text(variance_text(report, one))] if is_adjusted else []
+            cells += [Text(f"{shown.visitors:,}")]
+        cells += [_mean(activity, one)]
+        cells += _lift_cells(report, activity, one) if is_compared else []
+        cells += [Text(variance_text(activity, one))] if is_adjusted else []
         cells += [_two_lines(f"{shown.orders:,}", f"{shown.revenue:,.2f}")] if activity.orders else []
         table.add_row(*cells)
     return table
 
 
-def _rate(rate: Rate | None) -> Text:
-    if rate is None:
+def _mean(activity: ActivityReport, one: ExperienceReport) -> Text:
+    mean = activity.primary_mean(one)
+    if mean is None:
         return Text("–")
-    form = partial(format_mean, "conversion")
-    return _with_interval(f"{form(rate.value)} %", rate.interval, form)
+    form = partial(format_mean, activity.metric)
+    unit = " %" if activity.metric == "conversion" else ""
+    return _with_interval(f"{form(mean.value)}{unit}", mean.interval, form)
 
 
-def _mean(name: str, metric: MetricReport | None) -> Text:
-    if metric is None:
-        return Text("–")
-    return _with_interval(format_mean(name, metric.mean), metric.interval, partial(format_mean, name))
-
-
-def _lift(report: Report, one: ExperienceReport) -> tuple[float, Interval | None, float] | None:
-    """Return lift, interval and p-value of the primary metric."""
-    if report.metric == "conversion":
-        return (one.lift.value, one.lift.interval, one.lift.p_value) if one.lift else None
-    metric = one.metrics.get(report.metric)
-    return (metric.lift.value, metric.lift.interval, metric.lift.p_value) if metric and metric.lift else None
-
-
-def _lift_cells(report: Report, one: ExperienceReport, *, is_control: bool) -> list[Text]:
-    found = _lift(report, one)
+def _lift_cells(report: Report, activity: ActivityReport, one: ExperienceReport) -> list[Text]:
+    found = activity.primary_lift(one)
     if found is None:
-        return [Text("control" if is_control else "–", "dim"), Text("")]
-    value, interval, p_value = found
-    is_sure = interval is not None and p_value < 1 - report.confidence
-    color = ("green" if value > 0 else "red") if is_sure and one.verdict in ("better", "worse") else ""
+        return [Text("control" if one is activity.experiences[0] else "–", "dim"), Text("")]
+    is_sure = found.interval is not None and found.p_value < 1 - report.confidence
+    color = ("green" if found.value > 0 else "red") if is_sure and one.verdict in ("better", "worse") else ""
     return [
-        _with_interval(f"{_percent(value)} %", interval, _percent),
-        Text(format_p_value(p_value), color),
+        _with_interval(f"{_percent(found.value)} %", found.interval, _percent),
+        Text(format_p_value(found.p_value), color),
     ]
 
 
@@ -213,28 +200,28 @@ def _print_notes(out: Console, report: Report, activity: ActivityReport) -> None
         out.print(Text(note, "dim"))
 
 
-def _print_days(out: Console, report: Report, activity: ActivityReport) -> None:
+def _print_days(out: Console, activity: ActivityReport) -> None:
     """Print the figures of each day, if the report has them."""
-    rows = looks_by_day(report, activity)
+    rows = looks_by_day(activity)
     if not rows:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("Day, UTC")
     table.add_column("Experience", max_width=30, overflow="fold")
-    for heading in ("Visitors", METRICS[report.metric].label, "Lift", "p-value"):
+    for heading in ("Visitors", METRICS[activity.metric].label, "Lift", "p-value"):
         table.add_column(heading, justify="right")
     for one, look in rows:
         table.add_row(
             day_text(look.day),
             truncate_text(one.label),
             f"{look.visitors:,}",
-            *_look_cells(report, look),
+            *_look_cells(activity, look),
         )
     out.print(table)
 
 
-def _look_cells(report: Report, look: Look) -> list[Text]:
-    form = partial(format_mean, report.metric)
+def _look_cells(activity: ActivityReport, look: Look) -> list[Text]:
+    form = partial(format_mean, activity.metric)
     mean = _with_interval(form(look.mean), look.interval, form)
     if look.lift is None or look.p_value is None:
         return [mean, Text("–"), Text("")]

@@ -36,7 +36,7 @@ def print_segments(report: Report, segments: SegmentReport) -> None:
         )
         table.add_column(segments.by, overflow="fold")
         table.add_column("Experience", max_width=30, overflow="fold")
-        for heading in ("Visitors", METRICS[report.metric].label, "Lift", "p-value"):
+        for heading in ("Visitors", METRICS[activity.metric].label, "Lift", "p-value"):
             table.add_column(heading, justify="right")
         compared = _compared(activity)
         for part, number, one in _rows(found):
@@ -45,7 +45,7 @@ def print_segments(report: Report, segments: SegmentReport) -> None:
                 Text("" if number else _value(part)),
                 Text(_name(one)),
                 f"{one.visitors:,}",
-                _mean(one, report.metric),
+                _mean(one, activity.metric),
                 Text.assemble(lift, (f"\n{interval}" if interval else "", "dim")),
                 p_value,
             )
@@ -66,7 +66,7 @@ def render_markdown_segments(report: Report, segments: SegmentReport) -> str:
         lines = [
             f"### {escape_markdown(activity.label)} by {by}",
             "",
-            f"| {by} | Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value |",
+            f"| {by} | Experience | Visitors | {METRICS[activity.metric].label} | Lift | p-value |",
             "| --- | --- | ---: | ---: | ---: | ---: |",
         ]
         compared = _compared(activity)
@@ -75,7 +75,7 @@ def render_markdown_segments(report: Report, segments: SegmentReport) -> str:
             ends = f" ({interval.replace('…', ' … ')})" if interval else ""
             lines.append(
                 f"| {'' if number else escape_markdown(_value(part))} | {escape_markdown(_name(one))} "
-                f"| {one.visitors:,} | {_mean(one, report.metric)} | {lift}{ends} | {p_value} |"
+                f"| {one.visitors:,} | {_mean(one, activity.metric)} | {lift}{ends} | {p_value} |"
             )
         lines += markdown_notes(_notes(report, segments, activity))
         parts.append("\n".join(lines) + "\n")

@@ -1,4 +1,4 @@
-"""Geometry of the report's charts on the page: rates on their intervals, and lines over time."""
+"""Geometry of the report's charts on the page: means on their intervals, and lines over time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _METRICS: Final[tuple[tuple[str, Callable[[StepFigures], float]], ...]] = (
 
 
 class RateBar(msgspec.Struct, frozen=True):
-    """Start and width of an interval, and position of the rate, in percent of the scale."""
+    """Start and width of an interval, and position of the mean, in percent of the scale."""
 
     start: float
     width: float
@@ -32,10 +32,10 @@ class RateBar(msgspec.Struct, frozen=True):
 
 
 class RateBars(msgspec.Struct, frozen=True):
-    """Bars of an activity's experiences; None for an experience without a rate.
+    """Bars of an activity's experiences; None for an experience without a mean.
 
-    `end` is the rate at the end of the scale in percent, `control` the position of the control's
-    rate, None if no experience is compared with it.
+    `end` is the mean at the end of the scale, a rate in percent. `control` is the position of the
+    control's mean, None if no experience is compared with it.
     """
 
     end: float
@@ -44,29 +44,31 @@ class RateBars(msgspec.Struct, frozen=True):
 
 
 def rate_bars(activity: ActivityReport) -> RateBars:
-    """Return the bars of an activity's experiences."""
-    rates = [one.figures.rate for one in activity.experiences]
-    end = _round_end(max((rate.interval.high for rate in rates if rate is not None), default=0.0))
-    bars = [None if rate is None else _bar(rate, end) for rate in rates]
+    """Return the bars of an activity's experiences, of the means of its primary metric."""
+    means = [activity.primary_mean(one) for one in activity.experiences]
+    is_rate = activity.metric == "conversion"
+    end = _round_end(max((mean.interval.high for mean in means if mean is not None), default=0.0))
+    end = min(1.0, end) if is_rate else end
+    bars = [None if mean is None else _bar(mean, end) for mean in means]
     is_compared = any(one.verdict is not None for one in activity.experiences)
     control = bars[0].value if is_compared and bars and bars[0] is not None else None
-    return RateBars(round(100 * end, 6), control, bars)
+    return RateBars(round(100 * end if is_rate else end, 6), control, bars)
 
 
-def _bar(rate: Rate, end: float) -> RateBar:
+def _bar(mean: Rate, end: float) -> RateBar:
     start, high, value = (
         round(100 * min(1.0, max(0.0, one / end)), 2)
-        for one in (rate.interval.low, rate.interval.high, rate.value)
+        for one in (mean.interval.low, mean.interval.high, mean.value)
     )
     return RateBar(start, round(high - start, 2), value)
 
 
 def _round_end(most: float) -> float:
-    """Return the next round number, at most 1."""
+    """Return the next round number."""
     if most <= 0:
         return 1.0
     unit = 10.0 ** math.floor(math.log10(most))
-    return float(min(1.0, next((step * unit for step in _STEPS if step * unit >= most), 1.0)))
+    return next((step * unit for step in _STEPS if step * unit >= most), 10 * unit)
 
 
 class ChartLine(msgspec.Struct, frozen=True):

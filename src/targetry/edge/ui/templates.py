@@ -72,6 +72,8 @@ class PageTemplates:
             script=Markup(script),
             time_charts=time_charts,
             activity_notes=_activity_notes,
+            format_mean=_format_mean,
+            metric_label=_metric_label,
             verdict_words=_verdict_words,
         )
         self._environment = made
@@ -121,6 +123,18 @@ def _activity_notes(*given: Any) -> list[str]:
     from targetry.report.notes import activity_notes  # only an edge with a ledger needs it
 
     return list(activity_notes(*given))
+
+
+def _format_mean(name: str, value: float) -> str:
+    from targetry.report.inference.metrics import format_mean  # only an edge with a ledger needs it
+
+    return format_mean(name, value)
+
+
+def _metric_label(name: str) -> str:
+    from targetry.report.inference.metrics import METRICS  # only an edge with a ledger needs it
+
+    return METRICS[name].label
 
 
 def _verdict_words(*given: Any) -> str:
