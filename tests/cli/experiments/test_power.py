@@ -17,6 +17,7 @@ from support.cli import write_artifact
 from support.device import mboxes_of, rule, window
 from support.ledger import ACTIVITY, event, first_format, outcome
 from support.slow import slow
+from targetry.cli.inputs import activity_folder
 from targetry.ledger.event import ExperienceDescription, LedgerEvent
 from targetry.ledger.ledger import Ledger
 
@@ -125,11 +126,136 @@ def test_folder_has_the_cap_of_revenue(tmp_path: Path) -> None:
     for metric in ("revenue", "rpo"):
         options = f"--metric {metric} -d {tmp_path / 'ledger'}"
         made = lines(capped, options)
-        assert made.pop(2) == "with the cap of the folder: revenue up to 15.00 counts"
+        assert made.pop(3) == "with the cap of the folder: revenue up to 15.00 counts"
         assert made == lines(plain, f"{options} --cap 15") != lines(plain, options)
         assert lines(capped, f"{options} --cap 10") == lines(plain, f"{options} --cap 10") != made
     for more in (f"--metric orders -d {tmp_path / 'ledger'}", "--baseline 5%"):
         assert lines(capped, more) == lines(plain, more)
+
+
+# folder's settings, activity's keys, options → the metric that the plan is about
+PRIMARY = [
+    ("", "", "", "conversion"),
+    ("metrics: {revenue: {primary: true}}", "", "", "revenue"),
+    ("metrics: {revenue: {primary: true}}", "primary_metric: orders", "", "orders"),
+    ("", "primary_metric: revenue", "--metric orders", "orders"),
+]
+
+
+@pytest.mark.parametrize(("settings", "own", "options", "metric"), PRIMARY)
+def test_folder_has_the_metric_of_a_ledger(
+    ledger: Path, tmp_path: Path, settings: str, own: str, options: str, metric: str
+) -> None:
+    activity = HERO.replace("key: hero", f"key: hero\nname: Autumn\nid: 1\n{own}")
+    files = {"hero.yaml": activity, "targetry.yaml": f"{SETTINGS}{settings}\n"}
+    folder = str(write_files(tmp_path, files))
+    plain = f"--activity 1 --lift 20% -o json -d {ledger}"
+    expected = json.loads(run(f"{plain} --metric {metric}").stdout)
+    for activity in ("1", "hero", "Autumn"):
+        made = run(f"--activity {activity} --lift 20% -o json -d {ledger} {options}", folder)
+        assert json.loads(made.stdout) == expected, activity
+    assert expected["metric"] == metric
+
+
+def test_baseline_of_another_metric_than_the_primary_one_is_noted(tmp_path: Path) -> None:
+    activity = HERO.replace("key: hero", "key: hero\nprimary_metric: revenue")
+    folder = str(write_files(tmp_path, {"hero.yaml": activity}))
+    note = "note: the primary metric of the activity is revenue per visitor; plan it by --mean and --deviation, or a ledger\n"
+    assert run("--baseline 5% --lift 10%", folder).stderr == note
+    assert run("--mean 4 --deviation 12 --lift 10%", folder).stderr == ""
+    write_files(tmp_path, {"hero.yaml": HERO})
+    assert run("--baseline 5% --lift 10%", folder).stderr == ""
+
+
+def test_baseline_of_a_ledger_is_printed(ledger: Path) -> None:
+    rate = run("--activity 1 --lift 20% -d", str(ledger)).stdout
+    assert "conversion of the control in the ledger: 10.00 %\n" in rate
+    revenue = run("--activity 1 --metric revenue --lift 20% -d", str(ledger)).stdout
+    assert (
+        "revenue per visitor of the control in the ledger: 2, with a standard deviation of 6.003\n" in revenue
+    )
+    made = json.loads(run("--activity 1 --metric revenue --lift 20% -o json -d", str(ledger)).stdout)
+    assert made["baseline"] == {"mean": 2.0, "deviation": pytest.approx(6.003, abs=1e-3)}
+    given = json.loads(run("--mean 4 --deviation 12 --lift 5% -o json").stdout)
+    assert (given["metric"], given["baseline"]) == (None, {"mean": 4.0, "deviation": 12.0})
+
+
+def test_capped_amounts_that_are_alike_have_no_deviation(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as opened:
+        opened.describe([ACTIVITY])
+        opened.record([*outcome("0", 100, 0), *outcome("1", 100, 0)])
+        opened.record([order(n, 20.0 + n) for n in range(100)])
+    for metric, things in (("revenue", "visitors"), ("rpo", "orders")):
+        options = f"--activity 1 --metric {metric} --cap 15 --lift 20% -d {tmp_path}"
+        stderr = cli.run("power", *options.split(), width=300).stderr
+        message = f"{metric}: all {things} of the control of activity '1' have the same value up to the cap of 15.00; choose a higher --cap"
+        assert message in stderr
+
+
+def test_control_without_a_plan_is_named(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as opened:
+        opened.describe([msgspec.structs.replace(ACTIVITY, id=key) for key in "123"])
+        opened.record([*outcome("0", 50, 50, activity="1"), *outcome("1", 50, 5, activity="2")])
+        opened.record(outcome("0", 50, 0, activity="3"))
+    for key, message in {
+        "1": "conversion: every visitor of the control of activity '1' converted, so no lift is possible",
+        "2": "the control of activity '2' has no visitors",
+        "3": "conversion: the control of activity '3' has no value above 0 yet",
+    }.items():
+        options = f"--activity {key} --lift 20% -d {tmp_path}"
+        assert message in cli.run("power", *options.split(), width=300).stderr
+
+
+def test_daily_visitors_are_those_since_the_shares_changed(tmp_path: Path) -> None:
+    day = 86_400_000
+    with Ledger.open(tmp_path, sync="NORMAL") as opened:
+        opened.describe([ACTIVITY], now_ms=1)
+        opened.record(
+            [
+                msgspec.structs.replace(one, id=f"e{one.id}", visitor=f"e{one.visitor}")
+                for one in outcome("0", 900, 90)
+            ]
+        )
+        halves = tuple(msgspec.structs.replace(one, share=30.0) for one in ACTIVITY.experiences)
+        opened.describe([msgspec.structs.replace(ACTIVITY, experiences=halves)], now_ms=10 * day)
+        opened.record(
+            [
+                msgspec.structs.replace(one, timestamp_ms=(11 + n % 4) * day)
+                for e in "01"
+                for n, one in enumerate(outcome(e, 100, 0))
+            ]
+        )
+        opened.record(
+            [
+                msgspec.structs.replace(one, timestamp_ms=20 * day)
+                for one in outcome("0", 100, 10)
+                if one.kind == "click"
+            ]
+        )
+    assert "at 50 visitors a day" in run("--activity 1 --lift 90% -d", str(tmp_path)).stdout
+
+
+def test_ledger_with_less_than_a_visitor_a_day_has_a_plan(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as opened:
+        opened.describe([ACTIVITY])
+        opened.record(
+            [
+                msgspec.structs.replace(one, timestamp_ms=one.timestamp_ms + n * 7 * 86_400_000)
+                for n, one in enumerate(outcome("0", 8, 4))
+            ]
+        )
+    assert "days in whole weeks" in run("--activity 1 --lift 20% -d", str(tmp_path)).stdout
+
+
+def test_folder_is_compiled_once(ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    compiled = activity_folder.compile_activities
+    monkeypatch.setattr(
+        activity_folder, "compile_activities", lambda *a, **b: calls.append(a) or compiled(*a, **b)
+    )
+    folder = str(write_files(tmp_path, {"hero.yaml": HERO.replace("key: hero", "key: hero\nid: 1")}))
+    assert run(f"--activity 1 --metric revenue --lift 20% -d {ledger}", folder).exit_code == 0
+    assert len(calls) == 1
 
 
 def test_activity_of_a_ledger_has_the_shares(tmp_path: Path) -> None:
@@ -163,8 +289,8 @@ def test_activity_of_an_artifact_has_the_shares(rules: str) -> None:
 
 
 ARTIFACT_MISTAKES = {
-    "": "the artifact has several activities; choose one by --activity: '7', '8'",
-    "--activity 9": "the artifact has no A/B activity with the id or name '9'; the ids are: '7', '8'",
+    "": "rules.json has several activities; choose one by --activity: '7', '8'",
+    "--activity 9": "rules.json has no A/B activity with the id or name '9'; the ids are: '7', '8'",
     "--activity 7 --shares 50,50": "an artifact has the shares; leave it or --shares out",
     "--activity 7 --environment production": "--environment is for a folder of activities",
 }
@@ -172,9 +298,9 @@ ARTIFACT_MISTAKES = {
 
 def test_mistakes_with_an_artifact_are_named(rules: str) -> None:
     for options, message in ARTIFACT_MISTAKES.items():
-        result = run(f"--baseline 5% --lift 10% {options}", rules)
+        result = cli.run("power", *f"--baseline 5% --lift 10% {options}".split(), rules, width=300)
         assert result.exit_code == 2, options
-        assert message in " ".join(result.stderr.replace("│", " ").split()), options
+        assert message in result.stderr, options
 
 
 def test_ledger_of_the_first_format_is_upgraded_and_read(tmp_path: Path) -> None:
@@ -200,6 +326,10 @@ MISTAKES = {
     "--mean 4 --lift 5%": "--mean needs --deviation",
     "--baseline 5% --lift 10% --shares half": "'--shares': must be numbers like 50,50, not 'half'",
     "--baseline 5% --lift 10% --cap 5": "--cap needs a ledger",
+    "--baseline 5% --lift 10% --metric revenue": "--metric needs a ledger",
+    "--baseline 5% --lift 10% --deviation 3": "--deviation is for --mean",
+    "--baseline 5% --lift 10% --activity 1": "--activity is for a ledger, an artifact or a folder",
+    "--baseline 5% --lift 10% --daily 0": "'--daily': must be a number above 0, not 0.0",
     "--baseline 5% --lift 10% --environment test": "are for an artifact or a folder",
     "--baseline 90% --visitors 20 --plot a.png": "there is nothing to plot",
     "--baseline 5% --lift 10% --plot a.pdf": "must end in .png or .svg",
@@ -215,6 +345,10 @@ def test_mistakes_are_named(ledger: Path, tmp_path: Path) -> None:
         "--lift 10% -d": "a ledger needs --activity, the id or name of an activity",
         "--lift 10% --activity 7 -d": "activity '7' has no visitors in the ledger",
         "--lift 10% --activity 1 --metric clicks -d": "'--metric': must be one of",
+        "--lift 10% --activity 1 --cap 5 -d": "'--cap': is for the metrics revenue and rpo, not for conversion",
+        "--lift 10% --activity 1 --baseline 5% -d": "a ledger has the baseline; leave it or --baseline",
+        "--lift 10% --activity 1 --deviation 5 -d": "a ledger has the baseline; leave it or --baseline",
+        "--lift 10% --activity 1 --metric rpo -d": "rpo: all orders of the control of activity '1' have the same value",
     }.items():
         assert message in " ".join(run(arguments, str(ledger)).stderr.split()), arguments
     assert "there is no ledger in" in run("--lift 10% --activity 1 -d", str(tmp_path)).stderr

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from targetry._runtime.lazy_import import importing_extra
-from targetry.cli.experiments.artifact_splits import ActivitySplit, read_rules, splits_of
+from targetry.cli.experiments.artifact_splits import ActivitySplit, read_source
 from targetry.cli.experiments.power import parse_shares
 from targetry.cli.inputs.ledgers import (
     LedgerActivity,
@@ -107,10 +107,10 @@ def aa(
     random = Random(seed)
     drawn = np.random.default_rng(seed)
     chance = _chance(rate or _RATE)
-    rules = None if artifact is None else read_rules(artifact, organization_id, environment)
-    own = [] if rules is None or artifact is None else splits_of(rules, artifact)
+    source = None if artifact is None else read_source(artifact, organization_id, environment)
+    own = [] if source is None else source.splits()
     tests = _tests(own, parse_shares(shares), activities, random)
-    code = client or (None if rules is None else _client_code(rules)) or _CLIENT
+    code = client or (None if source is None else _client_code(source.rules)) or _CLIENT
     recorded: Outcomes | None = None
     if (location := ledger_of_activity(data, ledger)) is not None:
         if visitors is not None or rate is not None:

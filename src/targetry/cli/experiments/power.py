@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
+import msgspec
 import typer
 from rich.text import Text
 
-from targetry.cli.experiments.artifact_splits import (
-    ActivitySplit,
-    choose_split,
-    read_cap,
-    read_rules,
-    splits_of,
-)
+from targetry.cli.experiments.artifact_splits import ActivitySplit, read_source
+from targetry.cli.experiments.ledger_baseline import LedgerBaseline, baseline_of_ledger
 from targetry.cli.inputs.ledgers import (
     LedgerActivity,
     LedgerLocation,
     LedgerOfActivity,
-    described_activity,
     ledger_of_activity,
-    open_with_progress,
 )
 from targetry.cli.inputs.options import EnvironmentOfFolder, OrganizationIdOption
 from targetry.cli.inputs.percentages import parse_percent
 from targetry.cli.inputs.plots import plot_path
-from targetry.cli.rendering.output import TableOrJson, console, print_json, wrong_option
+from targetry.cli.rendering.output import TableOrJson, console, print_json, print_notes, wrong_option
+from targetry.errors import TargetError
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.confidence_sequence import MIN_PLANNED
-from targetry.report.inference.metrics import METRICS
+from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.plan import Plan, PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
-from targetry.report.looks import cumulate
-from targetry.report.options import METRIC_NAMES, MONEY, ReportOptions
+from targetry.report.options import DEFAULT_METRIC, METRIC_NAMES, MONEY
 from targetry.report.plot import write_plan_plot
 
 
@@ -82,9 +77,14 @@ def power(
     ledger: LedgerLocation = None,
     activity: LedgerActivity = None,
     metric: Annotated[
-        str,
-        typer.Option("--metric", metavar="NAME", help=f"Metric of the ledger: {', '.join(METRIC_NAMES)}."),
-    ] = "conversion",
+        str | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help=f"Metric of the ledger: {', '.join(METRIC_NAMES)}. Default: the folder's primary metric, or conversion.",
+            show_default=False,
+        ),
+    ] = None,
     cap: Annotated[
         float | None,
         typer.Option(
@@ -142,29 +142,42 @@ def power(
       targetry power --data ledger --activity 482910 --metric revenue --lift 5%
     """
     location = ledger_of_activity(data, ledger)
-    cap_of_folder = None
-    if cap is None and location is not None and artifact is not None and metric in MONEY:
-        cap_of_folder = read_cap(artifact)
-    known = _baseline(
-        baseline,
-        mean,
-        deviation,
-        _Source(location, activity, metric, cap if cap is not None else cap_of_folder),
-    )
+    if artifact is None and (environment is not None or organization_id is not None):
+        raise typer.BadParameter("--environment and --organization-id are for an artifact or a folder")
+    if artifact is None and location is None and activity is not None:
+        raise typer.BadParameter("--activity is for a ledger, an artifact or a folder")
     if shares is not None and artifact is not None:
         raise typer.BadParameter("an artifact has the shares; leave it or --shares out")
-    if artifact is not None:
-        splits = splits_of(read_rules(artifact, organization_id, environment), artifact)
-        known = known._replace(split=choose_split(splits, activity))
-    elif environment is not None or organization_id is not None:
-        raise typer.BadParameter("--environment and --organization-id are for an artifact or a folder")
+    source = None if artifact is None else read_source(artifact, organization_id, environment)
+    split = None if source is None else source.split(activity)
+    plans = None if source is None else source.plans
+    if plans is not None and plans.conflict:
+        raise TargetError(f"{plans.folder}: {plans.conflict}")
+    primary = None if plans is None or split is None else plans.of(split.id).metric
+    cap_of_folder = None
+    if location is None:
+        known = LedgerBaseline(_given_baseline(baseline, mean, deviation, metric, cap))
+        _note_primary(primary, is_rate=known.baseline.deviation is None)
+    else:
+        if any(one is not None for one in (baseline, mean, deviation)):
+            raise typer.BadParameter(
+                "a ledger has the baseline; leave it or --baseline, --mean and --deviation out"
+            )
+        metric = metric or primary or DEFAULT_METRIC
+        if cap is not None and metric not in MONEY:
+            raise wrong_option("--cap", f"is for the metrics {' and '.join(MONEY)}, not for {metric}")
+        if cap is None and metric in MONEY and plans is not None:
+            cap_of_folder = plans.cap
+        key = activity if split is None else split.id
+        known = baseline_of_ledger(location, key, metric, cap if cap is not None else cap_of_folder)
+    split = split or known.split
     options = PlanOptions(
         baseline=known.baseline,
         lift=None if lift is None else parse_percent("--lift", lift),
         visitors=visitors,
         power=parse_percent("--power", chance, is_probability=True),
         alpha=parse_percent("--alpha", alpha, is_probability=True),
-        shares=_shares(shares, known.split),
+        shares=_shares(shares, split),
         metrics=metrics,
         daily=daily if daily is not None else known.daily,
         fixed=fixed,
@@ -173,26 +186,50 @@ def power(
     if plot is not None:
         write_plan_plot(options, made, plot)
     if output is TableOrJson.JSON:
-        print_json(made)
+        shown = metric if location is not None else "conversion" if baseline is not None else None
+        print_json({**msgspec.to_builtins(made), "metric": shown, "baseline": known.baseline})
     else:
-        _print_plan(made, options, None if shares is not None else known.split, cap_of_folder)
+        notes = [] if metric is None else [_describe_baseline(metric, known.baseline)]
+        _print_plan(made, options, None if shares is not None else split, notes, cap_of_folder)
 
 
-class _Source(NamedTuple):
-    """Ledger with its activity and metric."""
+def _given_baseline(
+    baseline: str | None, mean: float | None, deviation: float | None, metric: str | None, cap: float | None
+) -> Baseline:
+    """Return the baseline of the options. Raises `BadParameter` for options of a ledger."""
+    if (baseline is None) == (mean is None):
+        raise typer.BadParameter("give exactly one of --baseline, --mean and a ledger")
+    if cap is not None:
+        raise typer.BadParameter("--cap needs a ledger, whose amounts it limits")
+    if metric is not None:
+        raise typer.BadParameter(
+            "--metric needs a ledger, which has the metrics; --baseline is a conversion rate, --mean any mean"
+        )
+    if baseline is not None:
+        if deviation is not None:
+            raise typer.BadParameter("--deviation is for --mean; that of a conversion rate follows from it")
+        return Baseline(parse_percent("--baseline", baseline))
+    if mean is None or deviation is None:
+        raise typer.BadParameter("--mean needs --deviation, the standard deviation of a visitor's value")
+    if not (math.isfinite(mean) and mean > 0):
+        raise wrong_option("--mean", f"must be a number above 0, not {mean!r}")
+    return Baseline(mean, deviation)
 
-    ledger: Path | str | None
-    activity: str | None
-    metric: str
-    cap: float | None
+
+def _note_primary(primary: str | None, *, is_rate: bool) -> None:
+    """Print a note if the options are about another metric than the one that decides."""
+    if primary is not None and (primary == "conversion") is not is_rate:
+        label = METRICS[primary].label.lower()
+        instead = "--baseline" if primary == "conversion" else "--mean and --deviation, or a ledger"
+        print_notes([f"the primary metric of the activity is {label}; plan it by {instead}"])
 
 
-class _Known(NamedTuple):
-    """Baseline of a test, and the daily visitors and the split if a source has them."""
-
-    baseline: Baseline
-    daily: float | None = None
-    split: ActivitySplit | None = None
+def _describe_baseline(metric: str, baseline: Baseline) -> str:
+    label, mean = METRICS[metric].label.lower(), format_mean(metric, baseline.mean)
+    if baseline.deviation is None:
+        return f"{label} of the control in the ledger: {mean} %"
+    deviation = format_mean(metric, baseline.deviation)
+    return f"{label} of the control in the ledger: {mean}, with a standard deviation of {deviation}"
 
 
 def _shares(text: str | None, split: ActivitySplit | None) -> tuple[float, ...]:
@@ -209,58 +246,12 @@ def parse_shares(text: str) -> tuple[float, ...]:
         raise wrong_option("--shares", f"must be numbers like 50,50, not {text!r}") from None
 
 
-def _baseline(baseline: str | None, mean: float | None, deviation: float | None, source: _Source) -> _Known:
-    given = [one is not None for one in (baseline, mean, source.ledger)]
-    if sum(given) != 1:
-        raise typer.BadParameter("give exactly one of --baseline, --mean and a ledger")
-    if source.ledger is not None:
-        return _of_ledger(source.ledger, source)
-    if source.cap is not None:
-        raise typer.BadParameter("--cap needs a ledger, whose amounts it limits")
-    if baseline is not None:
-        return _Known(Baseline(parse_percent("--baseline", baseline)))
-    if mean is None or deviation is None:
-        raise typer.BadParameter("--mean needs --deviation, the standard deviation of a visitor's value")
-    if not (math.isfinite(mean) and mean > 0):
-        raise wrong_option("--mean", f"must be a number above 0, not {mean!r}")
-    return _Known(Baseline(mean, deviation))
-
-
-def _of_ledger(location: Path | str, source: _Source) -> _Known:
-    metric, cap = source.metric, ReportOptions(metric=source.metric, cap=source.cap).cap
-    if source.activity is None:
-        raise typer.BadParameter("a ledger needs --activity, the id or name of an activity of the ledger")
-    with open_with_progress(location) as reader:
-        described = described_activity(reader, source.activity)
-        sums = reader.sums(cap).get(described.id) if reader.has_sums else None
-    if sums is None or not sums.experiences:
-        raise typer.BadParameter(f"activity {source.activity!r} has no visitors in the ledger {location}")
-    ids = [one.id for one in described.experiences]
-    first = next((one for one in ids if one in sums.experiences), min(sums.experiences))
-    totals = cumulate([sums.experiences[first].cohorts])
-    if not totals:
-        raise typer.BadParameter(
-            f"the control of activity {source.activity!r} has no visitors since its shares changed"
-        )
-    day, (last,) = totals[-1]
-    estimate = METRICS[metric].estimate(last)
-    if estimate is None or estimate.mean <= 0:
-        raise typer.BadParameter(
-            f"{metric}: the control of activity {source.activity!r} has no value above 0 yet"
-        )
-    everyone = sum(one.visitors for one in sums.experiences.values())
-    first_day = min(day for one in sums.experiences.values() for day in one.cohorts)
-    daily = everyone / (day - first_day + 1)
-    shares = [one.share for one in described.experiences if one.share]
-    split = ActivitySplit(described.id, described.name, shares) if len(shares) > 1 else None
-    if metric == "conversion":
-        return _Known(Baseline(estimate.mean), daily, split)
-    deviation = math.sqrt(estimate.variance * estimate.visitors)
-    return _Known(Baseline(estimate.mean, deviation), daily, split)
-
-
 def _print_plan(
-    plan: Plan, options: PlanOptions, split: ActivitySplit | None, cap_of_folder: float | None
+    plan: Plan,
+    options: PlanOptions,
+    split: ActivitySplit | None,
+    notes: Sequence[str],
+    cap_of_folder: float | None,
 ) -> None:
     out = console()
     if plan.lift is None:
@@ -273,6 +264,8 @@ def _print_plan(
             f" ({groups}) find a lift of {100 * plan.lift:+.3g} % with {100 * plan.power:g} % power",
         )
     )
+    for note in notes:
+        out.print(Text(note, "dim"))
     if split is not None:
         shares = " / ".join(f"{one:g}" for one in split.shares)
         label = truncate_text(split.name if split.name is not None else f"activity {split.id}")

@@ -63,10 +63,10 @@ class PlanOptions(msgspec.Struct, frozen=True, kw_only=True):
         check_shares(self.shares)
         if self.metrics < 1:
             raise OptionError("metrics", f"must be at least 1, not {self.metrics}")
-        for name in ("visitors", "daily"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 1):
-                raise OptionError(name, f"must be at least 1, not {value!r}")
+        if self.visitors is not None and self.visitors < 1:
+            raise OptionError("visitors", f"must be at least 1, not {self.visitors!r}")
+        if self.daily is not None and not (math.isfinite(self.daily) and self.daily > 0):
+            raise OptionError("daily", f"must be a number above 0, not {self.daily!r}")
         self._check_baseline()
 
     def _check_baseline(self) -> None:
