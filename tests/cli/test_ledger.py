@@ -58,11 +58,32 @@ def test_oldest_events_are_removed_until_the_file_is_small(tmp_path: Path) -> No
     assert (tmp_path / FILE_NAME).stat().st_size <= 1_100_000
 
 
+def test_visitor_is_erased(folder: Path) -> None:
+    result = run("ledger", "erase", "ada", "nobody", "--data", folder)
+    assert (result.exit_code, result.stdout) == (0, "1 event removed\n")
+    assert ids(folder) == ["b", "z"]
+
+
+def test_unknown_visitor_to_erase_is_noted(folder: Path) -> None:
+    result = run("ledger", "erase", "Ada", "--data", folder)
+    assert (result.exit_code, result.stdout) == (0, "0 events removed\n")
+    assert "the ledger has no event of these visitors" in result.stderr
+    assert ids(folder) == ["a", "b", "z"]
+
+
+def test_files_that_can_still_hold_erased_events_are_noted(folder: Path) -> None:
+    (folder / "ledger-1.corrupt").touch()
+    with Ledger.open(folder):
+        result = run("ledger", "erase", "ada", "--data", folder)
+    assert "ledger.db-wal can still hold events of the visitors: end the edge" in result.stderr
+    assert "ledger-1.corrupt can still hold events of the visitors: it is a damaged file" in result.stderr
+
+
 def test_report_has_its_period_after_a_removal(folder: Path) -> None:
     pytest.importorskip("scipy")
     run("ledger", "prune", "--data", folder, "--keep-days", "30")
     text = run("report", "--data", folder).stdout
-    assert "2 older events were removed" in text
+    assert "2 events were removed" in text
     period = json.loads(run("report", "--data", folder, "-o", "json").stdout)["period"]
     assert period["removed"] == 2
     assert period["fromMs"] == period["toMs"]

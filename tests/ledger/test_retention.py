@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sqlite3
 import sys
 import threading
 from pathlib import Path
@@ -16,6 +18,7 @@ from support.ledger import event
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import check, open_edge
 from targetry.errors import OptionError
+from targetry.ledger.database import FILE_NAME
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
 from targetry.ledger.retention import MIN_BYTES, Retention, parse_size, prune
@@ -73,6 +76,14 @@ def test_event_with_a_future_time_expires_by_its_recording(tmp_path: Path) -> No
     day_after = recorded_ms.to_ms + 2 * 86_400_000
     assert prune(tmp_path, Retention(keep_days=1), now_ms=day_after - 86_400_001).removed == 0
     assert prune(tmp_path, Retention(keep_days=1), now_ms=day_after).removed == 1
+
+
+def test_values_of_facts_of_removed_visitors_leave_the_sums(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.record([event("old", facts={"plan": "a"}), event("new", "click", at=2**60)])
+    assert prune(tmp_path, Retention(keep_days=1)).removed == 1
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        assert connection.execute("SELECT value FROM segment_sum").fetchall() == []
 
 
 class Removals(logging.Handler):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from support.edge_sockets import wait_until
 from support.event_streams import event_streams, recordings
 from support.examples import examples
-from support.ledger import ACTIVITY, aggregate, event, first_format, fourth_format, outcome
+from support.ledger import ACTIVITY, aggregate, event, first_format, fourth_format, outcome, plain_sums
 from support.plain_aggregation import PlainCohort, aggregate_plainly, cohorts_plainly, visitors_plainly
 from targetry.ledger import counting, group_commit
 from targetry.ledger import reader as reader_module
@@ -38,38 +38,16 @@ from targetry.report.report import report_on_ledger
 DAY_MS = 86_400_000
 
 
-def shown(counts: dict[str, ActivitySums]) -> Any:
-    return {
-        key: (
-            {
-                name: (
-                    one.impressions,
-                    one.visitors,
-                    one.entered,
-                    one.conversions,
-                    one.orders,
-                    one.revenue,
-                    one.unusable_totals,
-                )
-                for name, one in count.experiences.items()
-            },
-            count.switched,
-            count.outside,
-        )
-        for key, count in counts.items()
-    }
-
-
 def sums_of(folder: Path) -> Any:
     with Reader.open(folder) as reader:
-        return shown(reader.sums())
+        return plain_sums(reader.sums())
 
 
 @given(event_streams(), st.integers(0, 1006))
 @settings(max_examples=examples(150), deadline=None)
 def test_sums_equal_a_plain_count_of_events(events: list[LedgerEvent], since: int) -> None:
     activities = [ActivityDescription("1", shares_since_ms=since)]
-    assert shown(aggregate(events, activities)) == aggregate_plainly(events, activities)
+    assert plain_sums(aggregate(events, activities)) == aggregate_plainly(events, activities)
 
 
 @given(
@@ -84,7 +62,7 @@ def test_cohorts_equal_a_plain_count_in_any_order(
 ) -> None:
     activities = [ActivityDescription("1", shares_since_ms=since)]
     made = aggregate([events[n] for n in order if n < len(events)], activities, cap, amounts=True)
-    assert shown(made) == shown(aggregate(events, activities, cap))
+    assert plain_sums(made) == plain_sums(aggregate(events, activities, cap))
     expected = cohorts_plainly(events, activities).get("", {})
     cohorts = {
         (activity, experience, day): cohort
@@ -163,7 +141,7 @@ def assert_equal_visitors(made: Iterable[VisitorSums], expected: Iterable[Visito
 def assert_figures_equal_a_plain_count(
     reader: Reader, events: Sequence[LedgerEvent], activities: Sequence[ActivityDescription]
 ) -> None:
-    assert shown(reader.sums()) == aggregate_plainly(events, activities)
+    assert plain_sums(reader.sums()) == aggregate_plainly(events, activities)
     segments = {value: buyers_of(sums) for value, sums in reader.segments("browser").items()}
     expected = cohorts_plainly(events, activities, "browser")
     assert {value: cohorts for value, cohorts in segments.items() if cohorts} == {
@@ -278,7 +256,7 @@ def test_report_is_exact_when_removal_from_a_visitor_with_many_events_is_stopped
     assert done.removed == 64 or stop_after < 1000
     with Reader.open(tmp_path) as reader:
         kept = list(reader.events())
-        assert shown(reader.sums()) == aggregate_plainly(kept)
+        assert plain_sums(reader.sums()) == aggregate_plainly(kept)
     assert len(kept) == len([*many, *others, *entries]) - done.removed
     assert uncounted_events(tmp_path) == 0
 
@@ -362,7 +340,7 @@ def test_file_whose_triggers_counted_is_read_without_an_upgrade(tmp_path: Path, 
     events = earlier_format(tmp_path, version)
     with Reader.open(tmp_path) as reader:
         assert reader.has_sums
-        assert shown(reader.sums()) == aggregate_plainly(events, reader.activities())
+        assert plain_sums(reader.sums()) == aggregate_plainly(events, reader.activities())
         assert reader.segments("browser") == {}
 
 
@@ -382,7 +360,7 @@ def test_file_whose_triggers_counted_keeps_its_sums_and_counts_on(tmp_path: Path
     prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + 2050)
     with Reader.open(tmp_path) as reader:
         kept = [one for one in [*events, *more] if one.timestamp_ms >= 2050]
-        assert shown(reader.sums()) == aggregate_plainly(kept, reader.activities())
+        assert plain_sums(reader.sums()) == aggregate_plainly(kept, reader.activities())
 
 
 def uncounted_events(folder: Path) -> int:
@@ -452,7 +430,7 @@ def test_report_counts_what_killed_processes_left(tmp_path: Path) -> None:
     with connected(tmp_path) as connection:
         insert_counted_later(connection, events)
     with Reader.open(tmp_path) as reader:
-        assert shown(reader.sums()) == aggregate_plainly(events)
+        assert plain_sums(reader.sums()) == aggregate_plainly(events)
     assert uncounted_events(tmp_path) == 0
 
 
@@ -518,7 +496,7 @@ def test_two_reports_during_a_prune_count_the_events_of_their_snapshots(tmp_path
     def report() -> None:
         for _ in range(5):
             with Reader.open(tmp_path) as reader:
-                assert shown(reader.sums()) == aggregate_plainly(list(reader.events()))
+                assert plain_sums(reader.sums()) == aggregate_plainly(list(reader.events()))
 
     with Ledger.open(tmp_path, sync="NORMAL") as ledger, ThreadPoolExecutor(3) as pool:
         for number in range(30):
@@ -541,7 +519,7 @@ def test_report_shows_the_sums_counted_last_while_the_write_lock_is_held(
         assert sums_of(tmp_path) == aggregate_plainly(counted)
         ledger.record(later)
         with group_commit.WriteLock(tmp_path, 1.0).hold(), Reader.open(tmp_path) as reader:
-            assert shown(reader.sums()) == aggregate_plainly(counted)
+            assert plain_sums(reader.sums()) == aggregate_plainly(counted)
             assert len(list(reader.events())) == len(counted + later)
             assert report_on_ledger(reader).to_dict()["uncounted"] == len(later)
         (warning,) = caplog.messages

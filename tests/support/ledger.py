@@ -149,3 +149,26 @@ def aggregate(
     """Return the sums of events by activity id."""
     with aggregated(events, activities) as made:
         return made.sums(cap, amounts=amounts)
+
+
+def plain_sums(counts: Mapping[str, ActivitySums]) -> Any:
+    """Return sums in the form of `aggregate_plainly`."""
+    return {
+        key: (
+            {
+                name: (
+                    one.impressions,
+                    one.visitors,
+                    one.entered,
+                    one.conversions,
+                    one.orders,
+                    one.revenue,
+                    one.unusable_totals,
+                )
+                for name, one in count.experiences.items()
+            },
+            count.switched,
+            count.outside,
+        )
+        for key, count in counts.items()
+    }

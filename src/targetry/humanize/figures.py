@@ -74,6 +74,8 @@ def describe_uncounted(uncounted: int) -> str:
 
 
 def describe_removal(removed: int, from_ms: float, to_ms: float) -> str:
-    """Return the sentence about a report whose oldest events were removed."""
+    """Return the sentence about a report of a ledger whose events were partly removed."""
     verb = "was" if removed == 1 else "were"
-    return f"covers {format_time(from_ms)} to {format_time(to_ms)}; {pluralize(removed, 'older event')} {verb} removed"
+    return (
+        f"covers {format_time(from_ms)} to {format_time(to_ms)}; {pluralize(removed, 'event')} {verb} removed"
+    )

@@ -415,7 +415,7 @@ def recount_visitors(
 
 
 def remove_piece(
-    connection: sqlite3.Connection, visitor: object, place: Place, condition: str, limit: int
+    connection: sqlite3.Connection, visitor: object, place: Place, condition: str, limit: object
 ) -> tuple[int, Place | None]:
     """Remove events of a visitor with many of them; the rest is counted again in pieces, later.
 

@@ -1,4 +1,4 @@
-"""Retention of a ledger: removes the oldest events, by their age and by the size of the file.
+"""Removal of a ledger's events: the oldest ones, by age or size of the file, and those of visitors.
 
 The sums become those of the remaining events. For that, one transaction removes all old events of a
 few visitors and counts their other events again. Of a visitor with thousands of events each
@@ -6,6 +6,8 @@ transaction removes some, and `counting` counts the others again in pieces, as i
 that have the id of a removed one; a report counts what is left of it first, so its sums are always
 those of its events. Transactions are short and take the write lock, so events can be recorded while
 a ledger is pruned.
+
+Removed rows can stay in free parts of the file until it is overwritten; `erase` rewrites the file.
 
 The age of an event is that of its own time or of its recording, whichever is earlier: a time from
 outside can lie in the future.
@@ -18,10 +20,10 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -59,6 +61,8 @@ _PAGES: Final = 500
 _LOCK_NAME: Final = "ledger.pruning"
 _IS_OLD: Final = "min(timestamp_ms, ifnull(recorded_ms, timestamp_ms)) < ?"
 _IS_FIRST: Final = "seq < ?"
+_IS_OF_VISITOR: Final = "visitor = ?"
+_JOURNAL_NAME: Final = f"{FILE_NAME}-wal"
 _IN_CHUNK: Final = "visitor IN (SELECT visitor FROM temp.pruned_visitor)"
 
 
@@ -179,7 +183,53 @@ def prune(
             if not done:
                 break
         pruning.count(is_stopped)
+        if removed:
+            pruning.remove_empty_segments()
         return PruneResult(removed, before, _used_bytes(connection))
+
+
+class ErasureResult(NamedTuple):
+    """Number of removed events, and names of files in the folder that can still hold some.
+
+    They are the journal, if another process has the ledger open, and damaged files that were
+    replaced.
+    """
+
+    removed: int
+    files: tuple[str, ...]
+
+
+def erase(folder: Path, visitors: Sequence[str], *, progress: Progress = no_progress) -> ErasureResult:
+    """Remove all events of visitors, and rewrite the file, so that nothing of them is left in it.
+
+    Other processes cannot record while the file is rewritten, which takes some seconds for a
+    gigabyte.
+
+    Args:
+        folder: The folder of the ledger.
+        visitors: The visitors, as in the events.
+        progress: Called with the number of events removed so far, and of those to remove.
+
+    Raises:
+        LedgerError: The ledger cannot be opened or written to. Completed transactions stand.
+    """
+    removed = 0
+    with _opened(folder) as (connection, pruning):
+        total = sum(
+            int(connection.execute("SELECT count(*) FROM event WHERE visitor = ?", (one,)).fetchone()[0])
+            for one in dict.fromkeys(visitors)
+        )
+        for visitor in visitors:
+            for count in pruning.remove(_IS_OF_VISITOR, visitor):
+                removed += count
+                progress(removed, total)
+        pruning.count()
+        pruning.remove_empty_segments()
+        pruning.rewrite_file()
+    names = sorted(one.name for one in folder.iterdir())
+    return ErasureResult(
+        removed, tuple(name for name in names if name == _JOURNAL_NAME or ".corrupt" in name)
+    )
 
 
 class RetentionTask:
@@ -242,7 +292,7 @@ class _Pruning:
         self._file = file
         self._lock = lock
 
-    def remove(self, condition: str, limit: int) -> Iterator[int]:
+    def remove(self, condition: str, limit: object) -> Iterator[int]:
         """Remove the events that meet a condition; yield their number after each transaction."""
         start = 0
         while found := self._find(condition, limit, start):
@@ -268,7 +318,20 @@ class _Pruning:
                 with self._lock.hold_in_background():
                     commit_chunk(self._file.connection())
 
-    def _remove_in_pieces(self, visitor: object, condition: str, limit: int) -> Iterator[int]:
+    def remove_empty_segments(self) -> None:
+        """Remove the sums of segments without visitors, which can be of a visitor's own value."""
+        self._write(lambda connection: connection.execute("DELETE FROM segment_sum WHERE visitors = 0"))
+
+    def rewrite_file(self) -> None:
+        """Write all pages of the file again, without those that are free."""
+        with self._lock.hold(), translate_errors(self._file.path):
+            connection = self._file.connection()
+            connection.execute("PRAGMA temp_store = FILE")  # for a copy of all events
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint").fetchone()
+            self._file.check()
+
+    def _remove_in_pieces(self, visitor: object, condition: str, limit: object) -> Iterator[int]:
         place: Place | None = START
         while place is not None:
             removed, place = self._write(
@@ -276,7 +339,7 @@ class _Pruning:
             )
             yield removed
 
-    def _find(self, condition: str, limit: int, start: int) -> tuple[list[tuple[object, int]], int] | None:
+    def _find(self, condition: str, limit: object, start: int) -> tuple[list[tuple[object, int]], int] | None:
         """Return visitors with events to remove, with about the number of all their events."""
         query = f"SELECT seq, visitor FROM event WHERE seq >= ? AND {condition} ORDER BY seq LIMIT {_CHUNK}"
         with translate_errors(self._file.path):
@@ -308,7 +371,7 @@ class _Pruning:
         return result
 
 
-def _remove(connection: sqlite3.Connection, visitors: list[object], condition: str, limit: int) -> int:
+def _remove(connection: sqlite3.Connection, visitors: list[object], condition: str, limit: object) -> int:
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS pruned_visitor (visitor PRIMARY KEY)")
     connection.execute("DELETE FROM temp.pruned_visitor")
     connection.executemany("INSERT INTO temp.pruned_visitor VALUES (?)", [(one,) for one in visitors])
@@ -328,7 +391,7 @@ def _remove(connection: sqlite3.Connection, visitors: list[object], condition: s
 
 
 def _remove_piece(
-    connection: sqlite3.Connection, visitor: object, place: Place, condition: str, limit: int
+    connection: sqlite3.Connection, visitor: object, place: Place, condition: str, limit: object
 ) -> tuple[int, Place | None]:
     removed, after = remove_piece(connection, visitor, place, condition, limit)
     _add_removed(connection, removed)

@@ -30,7 +30,9 @@ from targetry.ledger.event import ActivityDescription, ExperienceDescription, Le
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.location import is_address, open_ledger, open_reader
 from targetry.ledger.location.copy import copy_ledger
+from targetry.ledger.location.erase import erase_visitors
 from targetry.ledger.location.export import LedgerTable, export_table
+from targetry.ledger.postgres import retention
 from targetry.ledger.postgres.counting import count_events, waiting_events
 from targetry.ledger.postgres.ledger import PostgresLedger
 from targetry.ledger.postgres.retention import prune_postgres
@@ -562,6 +564,31 @@ def test_old_events_are_removed_and_counted(url: str) -> None:
             period = reader.period()
     assert period is not None
     assert (period.from_ms, period.to_ms, period.removed) == (DAY_MS, DAY_MS, 1)
+
+
+def test_erased_visitor_leaves_the_figures_of_the_others(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "_CHUNK", 3)
+    orders = [event(f"o{n}", "order", "eve", 1001 + n, order_id=f"A{n}", order_total=1.0) for n in range(7)]
+    again = event("again", "order", "1-0-1", 9000, order_id="A1", order_total=1.0)
+    with PostgresLedger.open(url) as ledger:
+        seen = event("seen", visitor="eve", facts={"plan": "eve"})
+        ledger.record([*MANY, seen, *orders, again])
+        assert_equal_sums(ledger, [*MANY, seen, *orders, again], [], None)
+        assert erase_visitors(url, ["eve", "unknown"]) == (8, ())
+        assert_equal_sums(ledger, [*MANY, again], [], None)
+    with psycopg.connect(url) as connection:
+        for table, column in TEXTS_OF_VISITORS:
+            query = f"SELECT count(*) FROM targetry_{table} WHERE {column} = 'eve'"
+            assert connection.execute(query).fetchone() == (0,)
+
+
+TEXTS_OF_VISITORS = (
+    ("event", "visitor"),
+    ("participation", "visitor"),
+    ("purchase", "visitor"),
+    ("recount", "visitor"),
+    ("segment_sum", "value"),
+)
 
 
 def test_only_one_process_prunes_at_a_time(url: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from targetry.cli.inputs.ledgers import LedgerFolder
+from targetry.cli.ledger.erase import erase_command
 from targetry.cli.ledger.export import export_command
 from targetry.cli.rendering.output import console, wrong_option
 from targetry.cli.rendering.progress import progress_bar
@@ -21,6 +22,7 @@ ledger = typer.Typer(no_args_is_help=True, help="Maintain the ledger of an edge.
 _NO_LIMIT: Final = "no limit is given: pass --keep-days, --max-size, or both"
 
 ledger.command("export")(export_command)
+ledger.command("erase")(erase_command)
 
 
 def size(option: str, text: str | None) -> int | None:

@@ -22,7 +22,7 @@ def is_address(location: str | os.PathLike[str]) -> bool:
     return isinstance(location, str) and location.lower().startswith(SCHEMES)
 
 
-def _folder(location: str | os.PathLike[str]) -> Path:
+def ledger_folder(location: str | os.PathLike[str]) -> Path:
     """Return a location as a folder. Raises `OptionError` for an address of something else."""
     scheme, separator, _ = str(location).partition("://") if isinstance(location, str) else ("", "", "")
     if separator and scheme.isalnum():
@@ -53,7 +53,7 @@ def open_ledger(
     """
     if is_address(location):
         return PostgresLedger.open(str(location))
-    return Ledger.open(_folder(location), busy_timeout=busy_timeout, warn=warn, progress=progress)
+    return Ledger.open(ledger_folder(location), busy_timeout=busy_timeout, warn=warn, progress=progress)
 
 
 def open_reader(location: str | os.PathLike[str], *, progress: Progress = no_progress) -> LedgerReader:
@@ -71,7 +71,7 @@ def open_reader(location: str | os.PathLike[str], *, progress: Progress = no_pro
     """
     if is_address(location):
         return PostgresReader.open(str(location), progress=progress)
-    return Reader.open(_folder(location), progress=progress)
+    return Reader.open(ledger_folder(location), progress=progress)
 
 
 def open_upgraded(

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from targetry.ledger.database import Progress, no_progress
-from targetry.ledger.errors import NoLedgerError
 from targetry.ledger.event import (
     ActivityDescription,
     ExperienceDescription,
@@ -16,7 +15,7 @@ from targetry.ledger.event import (
     LedgerEvent,
     event_of_row,
 )
-from targetry.ledger.postgres.connection import connect, ledger_name, translated
+from targetry.ledger.postgres.connection import check_exists, connect, translated
 from targetry.ledger.postgres.counting import FORMAT, count_events, waiting_events
 from targetry.ledger.postgres.schema import FACTS_FORMAT, SEGMENTS_FORMAT, SUMS_FORMAT, read_format
 from targetry.ledger.postgres.sums import (
@@ -94,12 +93,7 @@ class PostgresReader:
         with translated(url):
             connection = connect(url, reads=True)
             try:
-                (table,) = connection.execute("SELECT to_regclass('targetry_ledger')").fetchone()
-                if table is None:
-                    raise NoLedgerError(
-                        "missing",
-                        f"there is no ledger in {ledger_name(url)}: no edge has recorded there; check the address",
-                    )
+                check_exists(connection, url)
                 version = read_format(connection)
                 if version == FORMAT:
                     _bring_up_to_date(connection, progress)

@@ -1,22 +1,29 @@
-"""Retention of a ledger in PostgreSQL: removes the events that are too old."""
+"""Removal of events from a ledger in PostgreSQL: of those that are too old, and of visitors."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
+from targetry.ledger.database import Progress, no_progress
 from targetry.ledger.postgres import counting
-from targetry.ledger.postgres.connection import connect, translated
+from targetry.ledger.postgres.connection import check_exists, connect, translated
 from targetry.ledger.retention import cutoff_ms
 
 _LOCK: Final = 0x54524760  # key of the advisory lock of the edge that prunes
 _CHUNK: Final = 5_000
 _REMOVE: Final = (
     "WITH gone AS (DELETE FROM targetry_event WHERE seq IN "
-    "(SELECT seq FROM targetry_event WHERE least(timestamp_ms, recorded_ms) < %s LIMIT %s) RETURNING 1), "
+    "(SELECT seq FROM targetry_event WHERE {condition} LIMIT %s) RETURNING 1), "
     "total AS (SELECT count(*) AS number FROM gone) "
     "UPDATE targetry_ledger SET removed = removed + number FROM total RETURNING number"
+)
+_IS_OLD: Final = "least(timestamp_ms, recorded_ms) < %s"
+_IS_OF_VISITORS: Final = "visitor = ANY(%s)"
+_TABLES_OF_VISITORS: Final = (
+    "targetry_event, targetry_participation, targetry_purchase, targetry_uncounted, targetry_recount, "
+    "targetry_segment_sum"
 )
 
 
@@ -41,11 +48,57 @@ def prune_postgres(
     cutoff, removed = cutoff_ms(keep_days, now_ms), 0
     with translated(url), contextlib.closing(connect(url)) as connection:
         (is_alone,) = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-        while is_alone and not is_stopped():
-            with connection.transaction():
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", (counting.LOCK,))
-                (count,) = connection.execute(_REMOVE, (cutoff, _CHUNK)).fetchone()
+        for count in _remove(connection, _IS_OLD, cutoff) if is_alone else ():
             removed += count
-            if count < _CHUNK:
+            if is_stopped():
                 break
+        if removed:  # whose sums are counted later, so that these are of earlier removals
+            _remove_empty_segments(connection)
     return removed
+
+
+def erase_postgres(url: str, visitors: Sequence[str], *, progress: Progress = no_progress) -> int:
+    """Remove all events of visitors, and return their number.
+
+    The server can reuse the space at once; what it still holds there is overwritten later.
+
+    Args:
+        url: The address of the ledger.
+        visitors: The visitors, as in the events.
+        progress: Called with the number of events removed so far, and of those to remove.
+
+    Raises:
+        OptionError: The address is wrong.
+        MissingExtraError: The extra `postgres` is not installed.
+        LedgerError: The ledger cannot be reached or written to. Completed transactions stand.
+    """
+    removed = 0
+    with translated(url), contextlib.closing(connect(url, reads=True)) as connection:
+        check_exists(connection, url)
+        query = f"SELECT count(*) FROM targetry_event WHERE {_IS_OF_VISITORS}"
+        (total,) = connection.execute(query, (list(visitors),)).fetchone()
+        for count in _remove(connection, _IS_OF_VISITORS, list(visitors)):
+            removed += count
+            progress(removed, total)
+        counting.count_events(connection)
+        _remove_empty_segments(connection)
+        connection.execute(f"VACUUM {_TABLES_OF_VISITORS}")
+    return removed
+
+
+def _remove(connection: Any, condition: str, value: object) -> Iterator[int]:
+    """Remove the events that meet a condition; yield their number after each transaction."""
+    count = _CHUNK
+    while count == _CHUNK:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (counting.LOCK,))
+            statement = _REMOVE.format(condition=condition)
+            (count,) = connection.execute(statement, (value, _CHUNK)).fetchone()
+        yield count
+
+
+def _remove_empty_segments(connection: Any) -> None:
+    """Remove the sums of segments without visitors, which can be of a visitor's own value."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (counting.LOCK,))
+        connection.execute("DELETE FROM targetry_segment_sum WHERE visitors = 0")
