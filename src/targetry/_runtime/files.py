@@ -46,10 +46,6 @@ class FileVersion(NamedTuple):
         """The version as an HTTP entity tag."""
         return f'"{self.inode:x}-{self.size:x}-{self.changed_ns:x}"'
 
-    def is_same_file(self, other: FileVersion) -> bool:
-        """Return whether both are of one file, changed or not."""
-        return (self.device, self.inode) == (other.device, other.inode)
-
 
 def file_version(path: Path) -> FileVersion | None:
     """Return the version of the file at `path`, or None if there is none."""

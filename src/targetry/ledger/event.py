@@ -111,7 +111,7 @@ def validate_events(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
     """
     try:
         for position, event in enumerate(events):
-            if not _is_json_number(event.order_total):
+            if event.order_total is not None and not _is_json_number(event.order_total):
                 raise OptionError(f"events[{position}].order_total", "must be a finite number")
         return _EVENTS.decode(msgspec.json.encode(list(events)))
     except UnicodeEncodeError as error:

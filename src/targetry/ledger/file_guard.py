@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from targetry._runtime.files import file_version
 from targetry.ledger.errors import CORRUPT, REMOVED, LedgerError
 
 JOURNAL_BYTES: Final = 64 * 1024 * 1024
@@ -35,10 +34,10 @@ class FileGuard:
         """
         self._path = path
         self._check_content = check_content
-        self._database = file_version(path)
+        self._database = _status(path)
         self._journal = Path(f"{path}{_JOURNAL}")
         companions = (self._journal, Path(f"{path}-shm"))
-        self._companions = {companion: file_version(companion) for companion in companions}
+        self._companions = {companion: _status(companion) for companion in companions}
         self._open_journal = _open(self._journal)
 
     def check(self, *, has_written: bool = False) -> None:
@@ -52,12 +51,12 @@ class FileGuard:
             LedgerError: The database was replaced (reason `REMOVED`), or its content or its journal
                 is damaged (`CORRUPT`).
         """
-        now = file_version(self._path)
-        if now is None or self._database is None or not now.is_same_file(self._database):
+        now = _status(self._path)
+        if now is None or self._database is None or not os.path.samestat(now, self._database):
             raise LedgerError(
                 REMOVED, f"the ledger {self._path}: its file was removed or replaced while in use"
             )
-        if now.size < self._database.size:
+        if now.st_size < self._database.st_size:
             self._check_shrunk()
         self._database = now
         for path in self._companions:
@@ -68,8 +67,8 @@ class FileGuard:
     def remove_companions(self) -> None:
         """Delete the journal of a removed database: SQLite would apply it to a new database."""
         for path, known in self._companions.items():
-            now = file_version(path)
-            if now is not None and known is not None and now.is_same_file(known):
+            now = _status(path)
+            if now is not None and known is not None and os.path.samestat(now, known):
                 with contextlib.suppress(OSError):
                     path.unlink()
 
@@ -92,10 +91,10 @@ class FileGuard:
         known = self._companions[path]
         if known is None:  # SQLite uses no shared memory on this file system
             return
-        now = file_version(path)
-        if now is None or not now.is_same_file(known):
+        now = _status(path)
+        if now is None or not os.path.samestat(now, known):
             raise LedgerError(CORRUPT, f"the ledger {path}: the file was removed or replaced while in use")
-        if path is self._journal and now.size < min(known.size, JOURNAL_BYTES):
+        if path is self._journal and now.st_size < min(known.st_size, JOURNAL_BYTES):
             raise _truncated(path)
         self._companions[path] = now
 
@@ -110,6 +109,13 @@ class FileGuard:
             return _read_start(self._open_journal, len(_JOURNAL_MAGIC[0])) in (b"", *_JOURNAL_MAGIC)
         except OSError:
             return False
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
 
 
 def _read_start(file: int, length: int) -> bytes:
