@@ -12,7 +12,7 @@ import pytest
 from support.ledger import ACTIVITY, event
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.report.options import ReportOptions
-from targetry.report.panels import PALETTE, Panel, activity_panels
+from targetry.report.panels import PALETTE, Panel, activity_panels, shorten_name
 from targetry.report.report import make_report
 from targetry.report.svg import render_svg
 
@@ -63,7 +63,7 @@ def week() -> dict[str, Panel]:
     return panels(WEEK, cap=100.0)
 
 
-TITLES = ["Conversion", "Lift over A", "Visitors of each day", "Split", "Revenue of a buyer"]
+TITLES = ["Conversion", "Lift over A", "New visitors per day", "Split", "Revenue per buyer"]
 
 
 def test_report_over_days_has_five_panels(week: dict[str, Panel]) -> None:
@@ -91,20 +91,51 @@ def test_last_values_are_those_of_the_report(week: dict[str, Panel]) -> None:
     assert last["Conversion"] == [0.1, 0.4]
     assert last["Lift over A"] == [pytest.approx(3.0)]
     assert last["Split"] == [0.5, 0.5]
-    amounts = week["Revenue of a buyer"].lines[0]
+    amounts = week["Revenue per buyer"].lines[0]
     assert sum(amounts.ys) == pytest.approx(2), "each bar has two ends"
 
 
 def test_verdict_and_cap_are_marked(week: dict[str, Panel]) -> None:
     (verdict,) = week["Lift over A"].marks
     assert (verdict.text, verdict.position) == ("better, Oct 6", 1)
-    (cap,) = week["Revenue of a buyer"].marks
+    (cap,) = week["Revenue per buyer"].marks
     assert (cap.text, cap.x) == ("cap", 2.0)
+
+
+def test_text_of_a_mark_has_room_above_the_lines(week: dict[str, Panel]) -> None:
+    panel = week["Conversion"]
+    low, high = panel.y_range
+    highest = max(y for line in panel.lines for y in line.ys)
+    assert len(panel.marks) == 1
+    assert high - highest > 0.1 * (high - low)
+
+
+def test_description_has_the_latest_values_and_the_marks(week: dict[str, Panel]) -> None:
+    assert week["Conversion"].description == (
+        "Conversion, up to each day (UTC), with 95 % intervals: A 10 %; B 40 %; B better, Oct 6"
+    )
+    assert f'aria-label="{week["Split"].description}"' in render_svg(week["Split"])
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "shown"),
+    [
+        ("Hero", 40, "Hero"),
+        ("Hero of the shop", 8, "Hero of…"),
+        ("two\nlines", 40, "two lines"),
+        ("Осень 秋", 40, "Осень 秋"),
+        ("שלום", 40, "\u2068שלום\u2069"),
+        ("A سفاري", 40, "\u2068A سفاري\u2069"),
+        ("سفاري", 4, "\u2068سفا…\u2069"),
+    ],
+)
+def test_name_is_short_and_leaves_the_order_of_figures(name: str, most: int, shown: str) -> None:
+    assert shorten_name(name, most) == shown
 
 
 def test_ticks_are_round_and_within_the_ranges(week: dict[str, Panel]) -> None:
     assert [text for _, text in week["Split"].x_ticks] == ["Oct 4", "Oct 6", "Oct 8", "Oct 10"]
-    assert [text for _, text in week["Revenue of a buyer"].x_ticks] == ["20", "50", "100", "200", "500"]
+    assert [text for _, text in week["Revenue per buyer"].x_ticks] == ["20", "50", "100", "200", "500"]
     for one in week.values():
         assert 2 <= len(one.y_ticks) <= 6
         assert all(one.y_range[0] <= y <= one.y_range[1] for y, _ in one.y_ticks)
@@ -115,9 +146,9 @@ def test_few_visitors_of_days_far_away_are_not_drawn(week: dict[str, Panel]) -> 
     strays = [*bought("0", 0, 5, 0), *bought("1", 60_000, 4, 0)]
     drawn = panels([*WEEK, *strays], cap=100.0)
     assert {one.x_range for title, one in drawn.items() if title in TITLES[:4]} == {(20_000.0, 20_006.0)}
-    daily = drawn["Visitors of each day"]
+    daily = drawn["New visitors per day"]
     assert daily.note.endswith("; 9 on days far away")
-    assert daily.lines == week["Visitors of each day"].lines
+    assert daily.lines == week["New visitors per day"].lines
     # Many visitors are no mistake.
     assert panels([*WEEK, *bought("0", 0, 100, 0)])["Split"].x_range[0] == 0.0
 
@@ -129,7 +160,7 @@ def test_broken_split_is_marked_with_its_day() -> None:
 
 
 def test_single_day_has_no_panels_over_time() -> None:
-    assert list(panels([*bought("0", 5, 30, 3), *bought("1", 5, 30, 3)])) == ["Revenue of a buyer"]
+    assert list(panels([*bought("0", 5, 30, 3), *bought("1", 5, 30, 3)])) == ["Revenue per buyer"]
 
 
 def test_long_test_has_a_bounded_number_of_points() -> None:
@@ -147,7 +178,7 @@ def test_many_experiences_have_lines_without_bands() -> None:
     drawn = panels(events, many)["Conversion"]
     assert [one.name for one in drawn.lines] == [f"E{n}" for n in range(8)]
     assert all(one.bands == () for one in drawn.lines)
-    assert drawn.note == "of the visitors up to each day (UTC)"
+    assert drawn.note == "up to each day (UTC)"
 
 
 def test_visitors_of_each_day_are_those_that_are_new() -> None:
@@ -156,7 +187,7 @@ def test_visitors_of_each_day_are_those_that_are_new() -> None:
         for day, visitors in ((3, 30), (4, 50), (7, 20))
         for one in (*bought("0", day, visitors, 5), *bought("1", day, visitors, 5))
     ]
-    drawn = panels(events)["Visitors of each day"]
+    drawn = panels(events)["New visitors per day"]
     assert drawn.lines[0].xs == (3, 4, 5, 6, 7)
     assert [one.ys for one in drawn.lines] == [(30, 50, 0, 0, 20)] * 2
 

@@ -103,7 +103,7 @@ def _row(part: ActivitySegment, position: int, one: SegmentFigures, *, starts: b
     name = one.name if one.name is not None else f"experience {one.id}"
     value = "unknown" if part.value is None else part.value
     return ForestRow(
-        shorten_name(value),
+        value,
         part.visitors,
         position,
         shorten_name(name),
@@ -135,7 +135,7 @@ def _elements(forest: Forest) -> Iterator[str]:
     several = len({one.position for one in forest.rows}) > 1
     bottom = _TOP + _ROW * len(forest.rows) + (_ROW // 2) * several * sum(one.starts for one in forest.rows)
     label = f"{forest.title}, {forest.note}: " + "; ".join(
-        f"{one.segment}, {one.name}: {one.figures}" for one in forest.rows
+        f"{shorten_name(one.segment)}, {one.name}: {one.figures}" for one in forest.rows
     )
     yield (
         f'<svg class="panel" width="100%" height="{bottom + _FOOT}" role="img" fill="none" overflow="visible" '
@@ -156,11 +156,7 @@ def _elements(forest: Forest) -> Iterator[str]:
 
 
 def _segment(one: ForestRow) -> str:
-    return f"{_short(one.segment)} · {one.visitors:,}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
+    return f"{shorten_name(one.segment, _MOST_CHARACTERS)} · {one.visitors:,}"
 
 
 def _row_elements(forest: Forest, one: ForestRow, top: int, label: str) -> Iterator[str]:

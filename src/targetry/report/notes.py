@@ -32,8 +32,8 @@ def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
     if activity.metric != DEFAULT_METRIC:
         yield f"the primary metric, which decides, is {METRICS[activity.metric].label.lower()}"
     if activity.shares_since_ms and activity.compared < activity.visitors:
-        visitors = pluralize(activity.compared, "visitor")
-        yield f"experiences have the {visitors} since the shares changed: earlier ones are not comparable"
+        since = pluralize(activity.compared, "visitor")
+        yield f"the figures are those of {since} since the shares changed; earlier visitors are not comparable"
     yield from _incomparable(report, activity)
     if any(
         metric.lift and metric.lift.has_drifted

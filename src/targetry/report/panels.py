@@ -7,6 +7,7 @@ days have wide intervals, so the ranges fit the later ones, and renderers clip t
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -36,12 +37,15 @@ _LEAST_BARS: Final = 6
 _MOST_BARS: Final = 16
 _BINS_OF_A_BAR: Final = (1, 2, 3, 4, 6, 8, 12, 24, 48, 96, 1e9)
 _MAX_CHARACTERS: Final = 40
+_MOST_IN_TITLE: Final = 24  # characters of a name
 _TICKS: Final = 4
 _LONG_DAYS: Final = 300
 _MOST_DAYS: Final = 3650
 _SMALL: Final = 0.0001  # p-value
 _GAP_DAYS: Final = 30
 _STRAY_PART: Final = 0.05  # of the visitors
+_MARK_ROOM: Final = 0.1  # of the height, for the text of a mark
+_RIGHT_TO_LEFT: Final = frozenset({"R", "AL"})
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -56,7 +60,8 @@ class PanelBand(msgspec.Struct, frozen=True):
 class PanelLine(msgspec.Struct, frozen=True):
     """Line of an experience, with its position in the report.
 
-    `bands` are shaded, and `outlines` have dotted edges.
+    `latest` is the last value as a text, empty for a distribution. `bands` are shaded, and
+    `outlines` have dotted edges.
     """
 
     position: int
@@ -65,6 +70,7 @@ class PanelLine(msgspec.Struct, frozen=True):
     ys: tuple[float, ...]
     bands: tuple[PanelBand, ...] = ()
     outlines: tuple[PanelBand, ...] = ()
+    latest: str = ""
 
 
 class PanelLevel(msgspec.Struct, frozen=True):
@@ -99,6 +105,14 @@ class Panel(msgspec.Struct, frozen=True):
     levels: tuple[PanelLevel, ...] = ()
     marks: tuple[PanelMark, ...] = ()
 
+    @property
+    def description(self) -> str:
+        """Title, note, latest values and marks, for readers who do not see the picture."""
+        names: dict[int | None, str] = {one.position: one.name for one in self.lines}
+        texts = [f"{one.name} {one.latest}".strip() for one in self.lines]
+        texts += [f"{names.get(one.position, '')} {one.text}".strip() for one in self.marks]
+        return f"{self.title}, {self.note}: {'; '.join(texts)}"
+
 
 def activity_panels(activity: ActivityReport, report: Report) -> list[Panel]:
     """Return the panels of an activity for which the report has figures."""
@@ -115,10 +129,16 @@ def activity_panels(activity: ActivityReport, report: Report) -> list[Panel]:
     return [one for one in made if one is not None]
 
 
-def shorten_name(text: str) -> str:
-    """Return a name on one line, of at most 40 characters."""
+def shorten_name(text: str, most: int = _MAX_CHARACTERS) -> str:
+    """Return a name on one line, of at most 40 characters, for a picture.
+
+    A name with letters that are written from right to left is isolated, so that it does not reorder
+    the figures next to it.
+    """
     text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
+    text = text if len(text) <= most else f"{text[: most - 1]}…"
+    is_reordered = any(unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT for letter in text)
+    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if is_reordered else text
 
 
 def _new_visitors(activity: ActivityReport) -> Counter[int]:
@@ -180,7 +200,7 @@ def _means(activity: ActivityReport, report: Report) -> Panel | None:
     values = _later_values(lines)
     return _over_time(
         METRICS[activity.metric].label,
-        "of the visitors up to each day (UTC)"
+        "up to each day (UTC)"
         + (f", with {100 * report.confidence:g} % intervals" if any(one.bands for one in lines) else ""),
         lines,
         _format_percent if is_rate else _format_number,
@@ -203,7 +223,9 @@ def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
     values = [0.0, *_later_values(shown)]
     kind = "for one look at the end" if report.fixed else "valid at every look"
     return _over_time(
-        f"Lift over {shorten_name(activity.experiences[0].label)}" if activity.experiences else "Lift",
+        f"Lift over {shorten_name(activity.experiences[0].label, _MOST_IN_TITLE)}"
+        if activity.experiences
+        else "Lift",
         ("" if activity.metric == DEFAULT_METRIC else f"{METRICS[activity.metric].label.lower()}, ")
         + (
             f"{100 * report.confidence:g} % intervals {kind}"
@@ -239,9 +261,8 @@ def _daily_visitors(activity: ActivityReport, days: range, strays: int) -> Panel
         ends = tuple(float(day) for day, _ in kept), tuple(float(count) for _, count in kept)
         lines.append(PanelLine(position, shorten_name(one.label), *ends))
     return _over_time(
-        "Visitors of each day",
-        "who saw the activity for the first time; days are in UTC"
-        + (f"; {strays:,} on days far away" if strays else ""),
+        "New visitors per day",
+        "by the day of their first impression (UTC)" + (f"; {strays:,} on days far away" if strays else ""),
         lines,
         _format_number,
         (0.0, max(y for one in lines for y in one.ys)),
@@ -274,7 +295,7 @@ def _split(activity: ActivityReport) -> Panel | None:
     values = [*_later_values(lines), *(one.y * factor for one in levels for factor in (0.95, 1.05))]
     return _over_time(
         "Split",
-        f"of visitors up to each day (UTC); dashed: shares{_split_p_value(looks[-1])}",
+        f"up to each day (UTC); dashed: shares{_split_p_value(looks[-1])}",
         lines,
         _format_percent,
         (min(values), max(values)),
@@ -286,7 +307,7 @@ def _split(activity: ActivityReport) -> Panel | None:
 def _split_p_value(look: SplitLook) -> str:
     if look.p_value is None:
         return ""
-    return f"; p-value {look.p_value:.2g}" if look.p_value >= _SMALL else f"; p-value below {_SMALL}"
+    return f"; p-value {look.p_value:.2g}" if look.p_value >= _SMALL else f"; p-value < {_SMALL}"
 
 
 class _Bars(NamedTuple):
@@ -336,8 +357,8 @@ def _amounts(activity: ActivityReport, report: Report) -> Panel | None:
     cap = report.cap
     is_capped = cap is not None and left < math.log10(cap) < right
     return Panel(
-        "Revenue of a buyer",
-        "part of the buyers by what each of them spent",
+        "Revenue per buyer",
+        "share of the buyers by what each of them spent",
         tuple(lines),
         (left, right),
         (0.0, 1.05 * high),
@@ -451,17 +472,18 @@ def _over_time(
     first, last = min(first, *days), max(days)
     low, high = bounds
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
-    y_range = (0.0 if low == 0 else low - room, high + room)
+    shown = tuple(one for one in marks if first <= one.x <= last)
+    y_range = (0.0 if low == 0 else low - room, high + room + _MARK_ROOM * len(shown) * (high - low))
     return Panel(
         title,
         note,
-        tuple(lines),
+        tuple(msgspec.structs.replace(one, latest=form(one.ys[-1])) for one in lines),
         (first, last),
         y_range,
         _day_ticks(first, last),
         round_ticks(*y_range, form),
         levels,
-        tuple(one for one in marks if first <= one.x <= last),
+        shown,
     )
 
 

@@ -26,8 +26,9 @@ MAX_DETAILED: Final = 4
 """Activities with panels: the most visited ones."""
 
 _WIDTH, _WIDE, _HEAD, _ROW, _PANEL, _PLAN_HEIGHT = 8.0, 10.0, 1.0, 0.34, 2.6, 4.5  # inches
-_BAR_ROW: Final = 0.42  # inches
+_RATE_ROW, _BAR_ROW = 0.46, 0.42  # inches
 _CONTROL, _OTHER, _FAINT = "#6b7280", "#2563eb", "#9ca3af"
+_BOXES: Final = "Last Resort High-Efficiency"  # matplotlib's font of boxes
 # Text stays text in an SVG, and a `$` in a name does not start a formula.
 _STYLE: Final = {"svg.fonttype": "none", "svg.hashsalt": "targetry", "text.parse_math": False, "font.size": 9}
 
@@ -60,13 +61,16 @@ def plotted_activities(report: Report) -> list[ActivityReport]:
     return [activity for activity in visited if activity in most]
 
 
-def write_plot(report: Report, path: Path, segments: SegmentReport | None = None) -> None:
+def write_plot(report: Report, path: Path, segments: SegmentReport | None = None) -> str:
     """Draw a report into a `.png` or `.svg` file: rates, and what the report has of each day.
 
     Args:
         report: The report.
         path: The file.
         segments: The segments whose lifts are drawn, too.
+
+    Returns:
+        The characters that no installed font has, which a `.png` shows as boxes.
 
     Raises:
         PlotError: The suffix is wrong, no activity has visitors, or the file cannot be written.
@@ -82,23 +86,29 @@ def write_plot(report: Report, path: Path, segments: SegmentReport | None = None
     ]
     heights = []
     for activity, drawn, forest in zip(activities, panels, forests, strict=True):
-        heights += [_HEAD + _ROW * len(_shown(activity)), *[_PANEL] * math.ceil(len(drawn) / 2)]
+        heights += [_HEAD + _RATE_ROW * len(_shown(activity)), *[_PANEL] * math.ceil(len(drawn) / 2)]
         heights += [_HEAD + _ROW * len(forest.rows)] if forest else []
 
     def draw(figure: Any) -> None:
         grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
         row = 0
         for activity, drawn, forest in zip(activities, panels, forests, strict=True):
-            _draw_rates(figure.add_subplot(grid[row, :]), activity, report)
+            # Grids of their own, since their labels are wider than those of the panels.
+            _draw_rates(figure.add_subplot(grid[row, :].subgridspec(1, 1)[0]), activity, report)
             for number, panel in enumerate(drawn):
                 _draw_panel(figure.add_subplot(grid[row + 1 + number // 2, number % 2]), panel)
             row += 1 + math.ceil(len(drawn) / 2)
             if forest:
-                # A grid of its own, since its labels are wider than those of the other panels.
                 _draw_forest(figure.add_subplot(grid[row, :].subgridspec(1, 1)[0]), forest)
                 row += 1
 
-    _write(path, sum(heights), draw, width=_WIDE if any(panels) or any(forests) else _WIDTH)
+    return _write(
+        path,
+        sum(heights),
+        draw,
+        title=f"Report: {', '.join(shorten_name(one.label) for one in activities)}",
+        width=_WIDE if any(panels) or any(forests) else _WIDTH,
+    )
 
 
 def write_plan_plot(options: PlanOptions, plan: Plan, path: Path) -> None:
@@ -133,11 +143,14 @@ def write_plan_plot(options: PlanOptions, plan: Plan, path: Path) -> None:
         panel.grid(which="both", alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
 
-    _write(path, _PLAN_HEIGHT, draw)
+    _write(path, _PLAN_HEIGHT, draw, title=f"{plan.visitors:,} visitors for a lift of {100 * lift:+.4g} %")
 
 
-def write_bars(panels: Sequence[BarPanel], path: Path) -> None:
+def write_bars(panels: Sequence[BarPanel], path: Path) -> str:
     """Draw panels of bars into a `.png` or `.svg` file.
+
+    Returns:
+        The characters that no installed font has, which a `.png` shows as boxes.
 
     Raises:
         PlotError: The suffix is wrong, there is no bar, or the file cannot be written.
@@ -153,7 +166,7 @@ def write_bars(panels: Sequence[BarPanel], path: Path) -> None:
         for one, panel in zip(axes[:, 0], drawn, strict=True):
             _draw_bars(one, panel)
 
-    _write(path, sum(heights), draw)
+    return _write(path, sum(heights), draw, title=", ".join(shorten_name(one.title) for one in drawn))
 
 
 def _draw_bars(axes: Any, panel: BarPanel) -> None:
@@ -176,32 +189,80 @@ def _draw_bars(axes: Any, panel: BarPanel) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _write(path: Path, height: float, draw: Callable[[Any], None], *, width: float = _WIDTH) -> None:
+def _write(
+    path: Path, height: float, draw: Callable[[Any], None], *, title: str, width: float = _WIDTH
+) -> str:
+    """Write a figure with a title for screen readers, and return the characters without a font."""
     if path.suffix.lower() not in SUFFIXES:
         raise PlotError(f"{path}: a plot is written to a file whose name ends in {' or '.join(SUFFIXES)}")
     try:
-        path.write_bytes(_render(path.suffix.lower()[1:], (width, height), draw))
+        content, missing = _render(path.suffix.lower()[1:], (width, height), draw, title)
+        path.write_bytes(content)
     except OSError as error:
         raise PlotError(f"{path}: {error.strerror or error}") from error
+    return missing
 
 
-def _render(kind: str, size: tuple[float, float], draw: Callable[[Any], None]) -> bytes:
+def _render(
+    kind: str, size: tuple[float, float], draw: Callable[[Any], None], title: str
+) -> tuple[bytes, str]:
     with importing_extra("report"):
         import matplotlib
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     out = io.BytesIO()
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]  # its keys are literals there
-        # Characters that the font lacks are drawn as boxes.
+        # Characters that no font has are drawn as boxes, and returned.
         warnings.filterwarnings("ignore", message="Glyph")
         figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.08))
         draw(figure)
-        figure.savefig(out, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
-    return out.getvalue()
+        # A viewer of an SVG chooses the fonts itself.
+        missing = _add_fonts(figure) if kind == "png" else ""
+        metadata = {"Title": title, **({"Date": None} if kind == "svg" else {})}
+        figure.savefig(out, format=kind, dpi=150, metadata=metadata)
+    return out.getvalue(), missing
+
+
+def _add_fonts(figure: Any) -> str:
+    """Let texts use other installed fonts for characters that theirs lacks; return the others."""
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+    from matplotlib.text import Text
+
+    texts = [one for one in figure.findobj(Text) if not one.get_text().isascii()]
+    drawn = {letter for one in texts for letter in one.get_text() if letter.isprintable()}
+    families = list(rcParams["font.family"])
+    usual = get_font(findfont(FontProperties(family=families))).get_charmap()
+    missing = {letter for letter in drawn if ord(letter) not in usual}
+    for font in fontManager.ttflist:
+        if not missing:
+            break
+        try:
+            has = get_font(font.fname).get_charmap()
+        except (OSError, RuntimeError):  # fonts of bitmaps, and files that are gone
+            continue
+        if font.name != _BOXES and (found := {letter for letter in missing if ord(letter) in has}):
+            families.append(font.name)
+            missing -= found
+    for one in texts:
+        one.set_fontfamily(families)
+    return "".join(sorted(missing))
 
 
 def _draw_rates(axes: Any, activity: ActivityReport, report: Report) -> None:
     shown = _shown(activity)
+    axes.set_title(shorten_name(activity.label), loc="left", weight="bold", fontsize=12)
+    if not shown:
+        axes.set_axis_off()
+        axes.text(
+            0,
+            0.5,
+            "no visitors since the shares changed",
+            color=_CONTROL,
+            transform=axes.transAxes,
+            va="center",
+        )
+        return
     is_rate = activity.metric == "conversion"
     lows = [0.0]
     for row, (position, one) in enumerate(shown):
@@ -215,10 +276,14 @@ def _draw_rates(axes: Any, activity: ActivityReport, report: Report) -> None:
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(left=min(lows))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g} %" if is_rate else f"{value:,.4g}")
-    axes.set_title(shorten_name(activity.label), loc="left", weight="bold", fontsize=12)
     label = "visitors who converted" if is_rate else METRICS[activity.metric].label.lower()
     kind = "for one look" if is_rate or report.fixed else "valid at every look"
-    axes.set_xlabel(f"{label}, with {100 * report.confidence:g} % intervals {kind}", color=_CONTROL)
+    axes.set_xlabel(
+        f"{label}, with {100 * report.confidence:g} % intervals {kind}",
+        color=_CONTROL,
+        loc="left",
+        fontsize=8,
+    )
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -289,7 +354,7 @@ def _draw_forest(axes: Any, forest: Forest) -> None:
     for position, lift in forest.overall:
         axes.axvline(lift, color=color_of(position), linewidth=1, linestyle="--", zorder=1)
     labels = [
-        (f"{one.segment}, {one.name}" if several else f"{one.segment}, {one.visitors:,} visitors")
+        f"{shorten_name(one.segment)}, " + (one.name if several else f"{one.visitors:,} visitors")
         for one in forest.rows
     ]
     axes.set_yticks(range(len(labels)), labels)

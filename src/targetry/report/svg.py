@@ -30,10 +30,9 @@ def color_of(position: int | None) -> str:
 
 
 def _elements(panel: Panel) -> Iterator[str]:
-    names = ", ".join(one.name for one in panel.lines)
     yield (
         f'<svg class="panel" width="100%" height="{_TOP + _HEIGHT + _FOOT}" role="img" fill="none" overflow="visible" '
-        f'font-size="11" aria-label="{escape(f"{panel.title}, {panel.note}: {names}")}">'
+        f'font-size="11" aria-label="{escape(panel.description)}">'
     )
     for y, text in panel.y_ticks:
         at = _y(panel, y)

@@ -135,6 +135,11 @@ def test_nothing_is_cut_off(tab: Tab, width: int, height: int, scheme: str) -> N
         if width == 1280:
             cut = "[...document.querySelectorAll('.wide')].filter(one => one.scrollWidth > one.clientWidth).length"
             assert await page.evaluate(cut) == 0
+        else:
+            cut = (
+                "[...document.querySelectorAll('.rates')].filter(one => one.scrollWidth > innerWidth).length"
+            )
+            assert await page.evaluate(cut) == 0
         ink = await page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ink == "rgb(16, 19, 24)") is (scheme == "dark")
 
