@@ -83,7 +83,7 @@ def test_panels_show_the_primary_metric() -> None:
     assert list(shown) == ["Revenue per order", *TITLES[1:]]
     assert shown["Lift over A"].note.startswith("revenue per order, ")
     assert shown["Revenue per order"].lines[0].xs[0] == 20_000
-    assert shown["Visitors of each day"].lines[0].xs[0] == 19_998, "also days without an order"
+    assert shown["New visitors per day"].lines[0].xs[0] == 19_998, "also days without an order"
 
 
 def test_last_values_are_those_of_the_report(week: dict[str, Panel]) -> None:

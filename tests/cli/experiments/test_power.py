@@ -330,6 +330,7 @@ MISTAKES = {
     "--baseline 5% --lift 10% --deviation 3": "--deviation is for --mean",
     "--baseline 5% --lift 10% --activity 1": "--activity is for a ledger, an artifact or a folder",
     "--baseline 5% --lift 10% --daily 0": "'--daily': must be a number above 0, not 0.0",
+    "--baseline 5% --lift 10% --plot nowhere/a.png": "there is no folder 'nowhere'",
     "--baseline 5% --lift 10% --environment test": "are for an artifact or a folder",
     "--baseline 90% --visitors 20 --plot a.png": "there is nothing to plot",
     "--baseline 5% --lift 10% --plot a.pdf": "must end in .png or .svg",
@@ -354,7 +355,8 @@ def test_mistakes_are_named(ledger: Path, tmp_path: Path) -> None:
     assert "there is no ledger in" in run("--lift 10% --activity 1 -d", str(tmp_path)).stderr
 
 
-def test_percentage_below_one_without_a_sign_is_noted() -> None:
-    note = "note: --baseline 0.05 was read as 0.05 %; write 5% if a share is meant, or 0.05% to confirm\n"
-    assert run("--baseline 0.05 --lift 10%").stderr == note
-    assert run("--baseline 0.05% --lift 10").stderr == ""
+def test_percentage_below_one_needs_a_sign() -> None:
+    refused = run("--baseline 0.05 --lift 10%")
+    assert refused.exit_code == 2
+    assert "'--baseline': 0.05 is a percentage or a share: write 0.05% or 5%" in refused.stderr
+    assert run("--baseline 0.05% --lift 10").exit_code == 0

@@ -59,7 +59,7 @@ def test_activity_is_shown_with_all_figures(tmp_path: Path) -> None:
         "B                  130       13.00 %      +30.0 %    0.0355          1\n"
         "              of 1,000   11.06…15.23   +1.7…+66.2             1,234.50\n"
         "B: better: ship\n"
-        "split as the shares (p = 1.0000)\n"
+        "the split follows the shares (p = 1.0000)\n"
     )
 
 
@@ -72,7 +72,7 @@ def test_figures_are_valid_at_every_look_by_default(tmp_path: Path) -> None:
     assert "−" not in text
     assert text.endswith(
         "B: not yet: go on, 1 day\n"
-        "split as the shares (p = 1.0000)\n"
+        "the split follows the shares (p = 1.0000)\n"
         "lifts and p-values are valid at every look\n"
     )
 
@@ -186,6 +186,7 @@ def test_broken_split_has_an_exit_status_and_no_verdicts(tmp_path: Path) -> None
     result = run("-d", tmp_path, "--exit-code", "--guardrail", "conversion:1%")
     assert result.exit_code == 4
     assert "B: split is broken" in result.stdout
+    assert "valid at every look" not in result.stdout
     assert run("-d", tmp_path).exit_code == 0
 
 
@@ -241,6 +242,7 @@ def test_markdown_has_a_table_of_each_activity(shop: Path) -> None:
         "| --- | ---: | ---: | ---: | ---: | --- |\n"
         "| A | 2,000 | 20.00 % | control |  |  |\n"
         "| B | 2,000 | 30.00 % | +50.0 % (+26.2 … +79.8) | < 0.0001 | guardrail is harmed: stop |\n\n"
+        "4,000 visitors; 95 % intervals, valid at every look.\n\n"
         "Guardrail of B, revenue per order ≥ −5 %: harmed.\n"
     )
 
@@ -259,7 +261,7 @@ WRONG = {
     "--cap 0": "'--cap': must be a number above 0, not 0.0",
     "--cap nan": "'--cap': must be a number above 0, not nan",
     "--guardrail revenue": "must be a metric and its margin like revenue:2%, not 'revenue'",
-    "--guardrail sales:2%": "guardrails[0].metric: must be one of",
+    "--guardrail sales:2%": "'--guardrail': must begin with conversion, ",
     "--margin=-2%": "'--margin': must be a percentage above 0% and below 100%, not '-2%'",
 }
 
@@ -336,7 +338,7 @@ def test_table_has_the_visitors_since_the_shares_changed(tmp_path: Path) -> None
     text = text_output("-d", tmp_path, "--planned", "5000", width=120)
     assert "2,100 visitors, 2,000 of 5,000 planned since the shares changed · " in text
     assert " of 1,000 " in text
-    note = "experiences have the 2,000 visitors since the shares changed: earlier ones are not comparable"
+    note = "the figures are those of 2,000 visitors since the shares changed; earlier visitors are not comparable"
     assert f"\n{note}\n" in text
     assert "| A | 1,000 | " in text_output("-d", tmp_path, "-o", "markdown")
 
@@ -404,10 +406,16 @@ SIGNATURES = {"rates.png": b"\x89PNG\r\n", "rates.SVG": b"<?xml"}
 
 @pytest.mark.parametrize("name", ["rates.png", *slow("rates.SVG")])
 def test_rates_are_plotted(tmp_path: Path, name: str) -> None:
-    odd = ActivityDescription("2", "50 $ off $x^$ 日本\n", "ab", (ExperienceDescription("0", "_" * 200),))
+    odd = ActivityDescription(
+        "2", "50 $ off $x^$ \N{CUNEIFORM SIGN A}\n", "ab", (ExperienceDescription("0", "_" * 200),)
+    )
     kept(tmp_path, [*SPLIT, *outcome("0", 3, 0, "2"), *outcome("9", 3, 3, "2")], ACTIVITY, odd)
-    text_output("-d", tmp_path, "--plot", tmp_path / name)
+    result = run("-d", tmp_path, "--plot", tmp_path / name, width=400)
 
+    boxes = (
+        f"note: {tmp_path / name} shows boxes in place of \N{CUNEIFORM SIGN A}, which no installed font has;"
+    )
+    assert result.stderr.startswith(boxes) is name.endswith("png")
     assert (tmp_path / name).read_bytes().startswith(SIGNATURES[name])
 
 
@@ -426,7 +434,7 @@ def test_plot_follows_the_rates_over_the_days(shop: Path, tmp_path: Path) -> Non
     (activity,) = made["activities"]
     assert activity["experiences"][1]["metrics"]["conversion"]["overTime"] is None
     drawn = (tmp_path / "a.svg").read_text("utf-8")
-    texts = ("Conversion", "Lift over A", "Split", "Revenue of a buyer", "Jan 2", "better, Jan 1", "cap")
+    texts = ("Conversion", "Lift over A", "Split", "Revenue per buyer", "Jan 2", "better, Jan 1", "cap")
     assert [text for text in texts if f">{text}<" not in drawn] == []
 
 
@@ -468,7 +476,16 @@ def test_report_mistakes_are_reported(tmp_path: Path) -> None:
             f"error: there is no ledger in {tmp_path / 'nothing'}: no edge has recorded there; check the folder\n",
         ),
         (["-d", tmp_path / "data", "--plot", plot], 2, "must end in .png or .svg, not"),
-        (["-d", tmp_path / "data", "--plot", nowhere], 1, f"error: {nowhere}: No such file or directory\n"),
+        (
+            ["-d", tmp_path / "data", "--plot", nowhere],
+            2,
+            f"there is no folder '{nowhere.parent}'; create it",
+        ),
+        (
+            ["-d", tmp_path / "data", "--confidence", "0.95"],
+            2,
+            "0.95 is a percentage or a share: write 0.95% or",
+        ),
         (["-d", tmp_path / "empty", "--plot", tmp_path / "a.png"], 1, "error: there is nothing to plot"),
         (["-d", tmp_path / "data", "-o", "yaml"], 2, "'yaml' is not one of"),
     ]

@@ -14,7 +14,9 @@ from targetry.cli.activities.plan import plan_command
 from targetry.cli.activities.test import run_table_tests
 
 activities = typer.Typer(
-    no_args_is_help=True, help="Activities as code: text files, compiled to an artifact."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Activities as code: text files, compiled to an artifact.",
 )
 
 

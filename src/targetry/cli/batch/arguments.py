@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from targetry import samples
 from targetry.cli.inputs.artifact_source import SourceError, read_text, source_name
-from targetry.cli.inputs.percentages import note_small_percentage
+from targetry.cli.inputs.percentages import ambiguous_percentage
 from targetry.cli.rendering.output import console, print_error
 from targetry.cli.rendering.signature import parameter, set_signature
 from targetry.device.artifact import read_artifact
@@ -264,7 +264,8 @@ def percent(option: str, text: str) -> float:
         number = -1.0
     if not 0 <= number <= 100:
         raise OptionError(option, f"must be a percentage from 0 to 100, not {text!r}")
-    note_small_percentage(option, text)
+    if (reason := ambiguous_percentage(text)) is not None:
+        raise OptionError(option, reason)
     return number
 
 

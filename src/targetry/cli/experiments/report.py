@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -29,6 +30,8 @@ HARMED: Final = 3
 BROKEN_SPLIT: Final = 4
 """Exit status for a split that differs from the shares."""
 
+_NAMED_CHARACTERS: Final = 10
+
 
 class ReportOutput(StrEnum):
     """Output as a table, JSON or Markdown."""
@@ -42,6 +45,8 @@ def _guardrail(text: str) -> Guardrail:
     name, _, margin = text.partition(":")
     if not margin:
         raise wrong_option("--guardrail", f"must be a metric and its margin like revenue:2%, not {text!r}")
+    if name not in METRIC_NAMES:
+        raise wrong_option("--guardrail", f"must begin with {', '.join(METRIC_NAMES)}, not {name!r}")
     return Guardrail(name, parse_percent("--guardrail", margin))
 
 
@@ -208,8 +213,7 @@ def report(
             chosen = {one.id: one for one in map(made.activity, activity)}
             made = msgspec.structs.replace(made, activities=tuple(chosen.values()))
         segments = None if by is None else report_by_segment(reader, by, options, made.activities)
-    if plot is not None:
-        write_plot(made, plot, segments)
+    boxes = "" if plot is None else write_plot(made, plot, segments)
     if not over_time:
         made = without_series(made)
     if output is ReportOutput.JSON:
@@ -222,7 +226,7 @@ def report(
         print_report(made)
         if segments is not None:
             print_segments(made, segments)
-    print_notes(_plot_notes(made, plot))
+    print_notes(_plot_notes(made, plot, boxes))
     if exit_code and (status := _status(made)):
         raise typer.Exit(status)
 
@@ -237,11 +241,23 @@ def _status(report: Report) -> int:
     return HARMED if "harmed" in states else 0
 
 
-def _plot_notes(report: Report, plot: Path | None) -> list[str]:
+def _plot_notes(report: Report, plot: Path | None, boxes: str) -> Iterator[str]:
+    if plot is None:
+        return
     visited = sum(1 for activity in report.activities if activity.visitors)
-    if plot is None or visited <= MAX_DETAILED:
-        return []
     course = f"the course of the {MAX_DETAILED} most visited"
-    if visited <= MAX_ACTIVITIES:
-        return [f"{plot} shows {course} of {visited} activities"]
-    return [f"{plot} shows the {MAX_ACTIVITIES} most visited of {visited} activities, and {course}"]
+    if visited > MAX_ACTIVITIES:
+        yield f"{plot} shows the {MAX_ACTIVITIES} most visited of {visited} activities, and {course}"
+    elif visited > MAX_DETAILED:
+        yield f"{plot} shows {course} of {visited} activities"
+    if boxes:
+        yield boxes_note(plot, boxes)
+
+
+def boxes_note(plot: Path, characters: str) -> str:
+    """Return the note on characters of names that a plot shows as boxes."""
+    more = "…" if len(characters) > _NAMED_CHARACTERS else ""
+    return (
+        f"{plot} shows boxes in place of {characters[:_NAMED_CHARACTERS]}{more}, which no installed font has; "
+        "install a font with them, or plot to an .svg file"
+    )

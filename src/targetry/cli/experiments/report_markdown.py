@@ -15,7 +15,7 @@ from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
-from targetry.report.notes import activity_notes
+from targetry.report.notes import activity_notes, describe_visitors
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.verdicts import verdict_words
 
@@ -37,6 +37,8 @@ def _activity(report: Report, activity: ActivityReport) -> str:
         f"| --- | ---: | ---: | ---: | ---: |{' ---: |' * is_adjusted} --- |",
     ]
     lines += [_row(report, activity, one) for one in activity.experiences]
+    looks = "for one look at the end" if report.fixed else "valid at every look"
+    lines += ["", f"{describe_visitors(activity)}; {100 * report.confidence:g} % intervals, {looks}."]
     split = activity.sample_ratio
     if split is not None and (split.sequential or split).is_mismatch:
         observed = " / ".join(f"{number:,}" for number in split.observed)

@@ -66,7 +66,8 @@ def _print_activity(out: Console, report: Report, activity: ActivityReport) -> N
     _print_guardrails(out, activity)
     _print_bayes(out, activity)
     _print_notes(out, report, activity)
-    if not report.fixed and activity.has_lifts:
+    is_broken = any(one.verdict == "split is broken" for one in activity.experiences)
+    if not report.fixed and not is_broken and activity.has_lifts:
         out.print(Text("lifts and p-values are valid at every look", "dim"))
     _print_days(out, activity)
 
@@ -168,7 +169,7 @@ def _print_split(out: Console, activity: ActivityReport) -> None:
     check = ratio.sequential or ratio
     since = f", since {format_time(activity.shares_since_ms)}" if activity.shares_since_ms else ""
     if not check.is_mismatch:
-        out.print(Text(f"split as the shares (p {_compared(check.p_value)}){since}", "dim"))
+        out.print(Text(f"the split follows the shares (p {_compared(check.p_value)}){since}", "dim"))
         return
     got = " / ".join(f"{number:,}" for number in ratio.observed)
     expected = " / ".join(f"{number:,.0f}" for number in ratio.expected)

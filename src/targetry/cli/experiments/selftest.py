@@ -24,7 +24,9 @@ WRONG: Final = 3
 _RUNS, _QUICK_RUNS, _LEAST_RUNS = 2_000, 100, 10
 _STYLES: Final = {"exceeded": "bold red", "holds": "green"}
 
-selftest = typer.Typer(no_args_is_help=True, help="Check what Targetry computes by simulations.")
+selftest = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Check what Targetry computes by simulations."
+)
 
 
 @selftest.callback()

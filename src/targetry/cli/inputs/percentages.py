@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from targetry.cli.rendering.output import print_notes, wrong_option
+from targetry.cli.rendering.output import wrong_option
 
 
 def parse_percent(option: str, text: str, *, is_probability: bool = False) -> float:
@@ -14,7 +14,7 @@ def parse_percent(option: str, text: str, *, is_probability: bool = False) -> fl
         is_probability: Whether it has to be above 0 and below 100.
 
     Raises:
-        typer.BadParameter: It is not a number, or not in this range.
+        typer.BadParameter: It is not a number, or not in this range, or may be meant as a share.
     """
     try:
         found = float(text.strip().removesuffix("%")) / 100
@@ -22,17 +22,14 @@ def parse_percent(option: str, text: str, *, is_probability: bool = False) -> fl
         raise wrong_option(option, f"must be a percentage like 2%, not {text!r}") from None
     if is_probability and not 0 < found < 1:
         raise wrong_option(option, f"must be a percentage above 0% and below 100%, not {text!r}")
-    note_small_percentage(option, text)
+    if (reason := ambiguous_percentage(text)) is not None:
+        raise wrong_option(option, reason)
     return found
 
 
-def note_small_percentage(option: str, text: str) -> None:
-    """Print a note on a percentage below 1 without a sign, which may be meant as a share."""
+def ambiguous_percentage(text: str) -> str | None:
+    """Return what is wrong with a percentage below 1 without a sign: it may be meant as a share."""
     number = float(text.strip().rstrip("%"))
-    if "%" not in text and 0 < abs(number) < 1:
-        print_notes(
-            [
-                f"{option} {text} was read as {number:g} %; write {100 * number:g}% if a share is meant, "
-                f"or {number:g}% to confirm"
-            ]
-        )
+    if "%" in text or not 0 < abs(number) < 1:
+        return None
+    return f"{text} is a percentage or a share: write {number:g}% or {100 * number:g}%"

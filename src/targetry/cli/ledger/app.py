@@ -17,7 +17,7 @@ from targetry.ledger.location import open_ledger, open_reader
 from targetry.ledger.location.copy import copy_ledger
 from targetry.ledger.retention import PruneResult, Retention, estimate, parse_size, prune
 
-ledger = typer.Typer(no_args_is_help=True, help="Maintain the ledger of an edge.")
+ledger = typer.Typer(add_completion=False, no_args_is_help=True, help="Maintain the ledger of an edge.")
 
 _NO_LIMIT: Final = "no limit is given: pass --keep-days, --max-size, or both"
 
