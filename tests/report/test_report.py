@@ -20,6 +20,7 @@ from support.python_process import environment
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.report.inference.bayes import compare_rates
 from targetry.report.inference.statistics import Sample, lift, rate_interval, sample_ratio
+from targetry.report.notes import activity_notes
 from targetry.report.options import ReportOptions
 from targetry.report.report import ActivityReport, Rate, Report, make_report
 
@@ -503,6 +504,17 @@ def test_visitors_from_the_future_are_counted_but_predict_nothing() -> None:
         assert (made.visitors, made.compared, made.from_future) == (103, 103, expected)
     (made,) = make_report(events, [ACTIVITY], options, now_ms=2000).activities
     assert made.days_left == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"), [(999_999, 0), (1_795_964_564, 3), (3_999_999_999, 3), (4_102_444_800, 0)]
+)
+def test_visitors_with_times_in_seconds_are_counted(at: int, expected: int) -> None:
+    events = [*entered("0", 5, 2, 1000), *entered("1", 3, 2, at), *entered("0", 4, 2, 1_795_964_564_000)]
+    (made,) = make_report(events, [ACTIVITY], now_ms=1_795_964_565_000).activities
+    assert made.in_seconds == expected
+    notes = " ".join(activity_notes(make_report(events, [ACTIVITY]), made))
+    assert ("3 visitors came in January or February 1970" in notes) == bool(expected)
 
 
 def test_clocks_that_differ_by_an_hour_are_no_future() -> None:

@@ -58,6 +58,12 @@ def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
     if activity.from_future:
         visitors = pluralize(activity.from_future, "visitor")
         yield f"{visitors} came in the future: the clock of an edge or of this machine is wrong"
+    if activity.in_seconds:
+        visitors = pluralize(activity.in_seconds, "visitor")
+        yield (
+            f"{visitors} came in January or February 1970: the times of their notifications seem to be seconds; "
+            "send milliseconds"
+        )
     if activity.unusable_totals:
         yield describe_unusable_totals(activity.unusable_totals)
 

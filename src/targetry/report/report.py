@@ -38,6 +38,9 @@ TARGETED: Final = "landing"
 
 _RECENT_DAYS: Final = 14
 _CLOCK_MS: Final = 3_600_000  # by which the clocks of edges are allowed to differ
+# Days since 1970 of the milliseconds that are the seconds of a time between 2001 and 2096.
+_SECONDS_FROM_DAY: Final = 11
+_SECONDS_TO_DAY: Final = 46
 _DEFAULTS: Final = ReportOptions()
 
 
@@ -121,9 +124,10 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     until they reach it, at the rate of the last 14 days. `capped` visitors had more revenue than
     the cap, `cut` in all. `largest_part` is the largest part of the revenue of an experience that
     one visitor made. `from_future` counts compared visitors whose first impression is later than
-    the report, because a clock is wrong; they are in no prediction. `cap` is the amount up to which
-    a visitor's revenue counts. `history` is the part of the compared visitors who have events in
-    the days before their first impression; None unless the report was to be adjusted by these.
+    the report, because a clock is wrong; they are in no prediction. `in_seconds` counts those whose
+    first impression seems to have a time in seconds, not in milliseconds. `cap` is the amount up to
+    which a visitor's revenue counts. `history` is the part of the compared visitors who have events
+    in the days before their first impression; None unless the report was to be adjusted by these.
     `split_over_time` has the compared visitors after each day, None unless it was requested and the
     split is checked.
     """
@@ -148,6 +152,7 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     cut: float = 0.0
     largest_part: float = 0.0
     from_future: int = 0
+    in_seconds: int = 0
     cap: float | None = None
     history: float | None = None
     split_over_time: tuple[SplitLook, ...] | None = None
@@ -397,7 +402,8 @@ def _activity(
         capped=sum(one.capped for one in latest),
         cut=math.fsum(one.cut for one in latest),
         largest_part=_largest_part(latest),
-        from_future=_visitors(latest) - (_visitors(past[-1][1]) if past else 0),
+        from_future=_visitors(latest) - _visitors_until(totals, today),
+        in_seconds=_visitors_until(totals, _SECONDS_TO_DAY) - _visitors_until(totals, _SECONDS_FROM_DAY - 1),
         split_over_time=looks if options.over_time and split is not None else None,
         planned=options.planned,
         metric=options.primary_metric,
@@ -421,6 +427,11 @@ def compared_positions(kind: str | None, shares: Sequence[float | None]) -> list
 
 def _visitors(sums: Iterable[Cohort]) -> int:
     return sum(one.visitors for one in sums)
+
+
+def _visitors_until(totals: Sequence[tuple[int, Sequence[Cohort]]], day: float) -> int:
+    """Return the visitors up to a day, in days since 1970."""
+    return _visitors(next((sums for at, sums in reversed(totals) if at <= day), ()))
 
 
 def _days_left(totals: Sequence[tuple[int, Sequence[Cohort]]], options: ReportOptions) -> int | None:
