@@ -18,6 +18,7 @@ from support.ledger import event
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import check, open_edge
 from targetry.errors import OptionError
+from targetry.ledger import counting, group_commit, retention
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
@@ -84,6 +85,17 @@ def test_values_of_facts_of_removed_visitors_leave_the_sums(tmp_path: Path) -> N
     assert prune(tmp_path, Retention(keep_days=1)).removed == 1
     with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert connection.execute("SELECT value FROM segment_sum").fetchall() == []
+
+
+def test_removal_pauses_after_each_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(retention, "PIECE", 20)
+    monkeypatch.setattr(counting, "PIECE", 20)
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([event(f"{n}", at=1000 + n) for n in range(100)])
+    monkeypatch.setattr(group_commit, "_pause", pauses.append)
+    assert prune(tmp_path, Retention(keep_days=1)).removed == 100
+    assert len(pauses) >= 5
 
 
 class Removals(logging.Handler):

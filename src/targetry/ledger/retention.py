@@ -360,7 +360,7 @@ class _Pruning:
         return connection
 
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
-        with self._lock.hold(), translate_errors(self._file.path):
+        with self._lock.hold_in_background(), translate_errors(self._file.path):
             connection = self._file.connection()
             with connection:  # rolls back after an error
                 connection.execute("BEGIN IMMEDIATE")
