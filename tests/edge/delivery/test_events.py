@@ -119,6 +119,27 @@ def test_order_has_no_activity(mode: str) -> None:
     assert (event.activity_id, event.location) == ("", "order-confirmed")
 
 
+ORDER_TIMES = {
+    "2026-11-27T08:00:00+02:00": 1_795_759_200_000,
+    "2026-11-27T06:00:00.005Z": 1_795_759_200_005,
+    "1969-12-31T00:00:00Z": 0,
+    "0001-01-01T00:00:00+14:00": 0,
+    "9999-12-31T23:59:59Z": NOW_MS,  # a wrong clock
+    "2026-11-27T06:00:00": NOW_MS,  # of an unknown zone
+    "no time": NOW_MS,
+}
+
+
+@each_case("given, expected", ORDER_TIMES.items())
+def test_order_has_its_own_time_if_that_is_earlier(given: str, expected: int) -> None:
+    order = {"id": "o-1", "time": given}
+    (executed,) = events(
+        {"context": WEB, "id": ID, "execute": {"mboxes": [{"name": "cart", "order": order}]}}
+    )
+    _, notified_order = events(notified(timestamp=NOW_MS, order=order))
+    assert (executed.timestamp_ms, notified_order.timestamp_ms) == (expected, expected)
+
+
 def test_order_of_a_notification_is_an_event() -> None:
     visit, order = events(notified(order={"id": "o-2"}, mbox={"name": "done"}))
     assert (visit.kind, order.kind, order.order_id, order.location) == ("display", "order", "o-2", "done")

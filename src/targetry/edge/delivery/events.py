@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -26,6 +27,8 @@ from targetry.models import (
     Order,
 )
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 _encode = msgspec.json.Encoder().encode
 
 _SHOWN: Final = "shown"  # an impression of an execute request and a display can have the same id
@@ -42,8 +45,8 @@ def delivery_events(
 ) -> Sequence[LedgerEvent]:
     """Return the events of a decided request and its executed impressions.
 
-    `now_ms` (epoch milliseconds) is the time of orders outside of notifications. `segments` reads
-    the facts of impressions.
+    `now_ms` (epoch milliseconds) is the time of orders outside of notifications; an order can have
+    an earlier time of its own. `segments` reads the facts of impressions.
     """
     if request.execute is None and request.notifications is None and request.prefetch is None:
         return ()
@@ -113,7 +116,8 @@ class _EventFactory:
     def _add_order(self, order: Order, source: str, location: str, timestamp_ms: int) -> None:
         """Add an event without an activity, which counts for all activities of the visitor."""
         identity = ("order", order.id) if order.id else ("order of", source, location)
-        self._add("order", identity, location, timestamp_ms, "", order.id, order.total)
+        when = timestamp_ms if order.time is None else _order_ms(order.time, timestamp_ms)
+        self._add("order", identity, location, when, "", order.id, order.total)
 
     def _add(
         self,
@@ -145,6 +149,16 @@ class _EventFactory:
                 self._facts if kind in ("impression", "display") else None,
             )
         )
+
+
+def _order_ms(time: datetime, reported_ms: int) -> int:
+    """Return the epoch milliseconds of an order: when it was reported, unless it was made before.
+
+    A time without a zone can be one of any zone.
+    """
+    if time.tzinfo is None:
+        return reported_ms
+    return max(0, min(reported_ms, (time - _EPOCH) // timedelta(milliseconds=1)))
 
 
 def _location(notification: Notification) -> str:
