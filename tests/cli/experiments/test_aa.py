@@ -103,6 +103,10 @@ MISTAKES = {
     "aa --visitors no-such-file": "--visitors no-such-file: No such file or directory",
     "aa --rate 0": "--rate must be above 0 and below 100 %, not '0'",
     "aa --shares half": "'--shares': must be numbers like 50,50, not 'half'",
+    "aa --activity 1": "--activity is for a ledger, whose outcomes are split again",
+    "aa --environment test": "--environment and --organization-id are for an artifact or a folder",
+    "aa --organization-id a@AdobeOrg": "--environment and --organization-id are for an artifact or a folder",
+    f"aa {samples.shop_path()} --shares 50,50": "an artifact has the shares; leave it or --shares out",
     "aa --shares 50": "'--shares': must be two or more numbers above 0",
     "aa --activities 2": "Input should be greater than or equal to 10",
     "selftest statistics --runs 1": "Input should be greater than or equal to 10",
@@ -121,7 +125,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ledger")
     with Ledger.open(folder, sync="NORMAL") as opened:
         opened.describe([ACTIVITY])
-        opened.record([*outcome("0", 100, 10), *outcome("1", 100, 90)])
+        opened.record([*outcome("0", 100, 10), *outcome("1", 100, 90), *outcome("0", 9, 3, activity="2")])
     return folder
 
 
@@ -138,6 +142,7 @@ LEDGER_MISTAKES = {
     "--rate 5% --activity 1": "a ledger has the visitors and the rate",
     "": "a ledger needs --activity, the id or name of an activity of the ledger",
     "--activity 7": "activity '7' has no visitors in the ledger",
+    "--activity 2": "A/A tests need at least 100",
 }
 
 

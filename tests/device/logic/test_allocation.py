@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.cases import each_case
-from targetry.device.logic.allocation import allocation, bucket
+from targetry.device.logic.allocation import allocation, bucket, buckets, encode_visitor
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 VISITOR = "338e3c1e51f7416a8e1ccba4f81acea0.28_0"
@@ -45,6 +45,12 @@ def reference_hash(text: str) -> int:
     state = (state ^ state >> 13) * 0xC2B2AE35 & WORD
     state ^= state >> 16
     return state - (state >> 31 << 32)
+
+
+@given(ANY_TEXT, st.integers(0, 10**9), st.lists(ANY_TEXT, max_size=5))
+def test_buckets_of_many_visitors_are_those_of_each(client: str, activity: int, ids: list[str]) -> None:
+    found = buckets(client, activity, map(encode_visitor, ids))
+    assert found == [bucket(client, activity, one) for one in ids]
 
 
 VECTORS = {

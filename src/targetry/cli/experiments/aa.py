@@ -27,7 +27,7 @@ from targetry.cli.inputs.options import ClientOption, EnvironmentOfFolder, Organ
 from targetry.cli.inputs.percentages import parse_percent
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.cli.rendering.progress import progress_bar
-from targetry.device.logic.allocation import bucket
+from targetry.device.logic.allocation import buckets, encode_visitor
 from targetry.device.ruleset import RuleSet
 from targetry.humanize.figures import format_p_value
 from targetry.report.inference.metrics import METRICS
@@ -43,6 +43,7 @@ UNSOUND: Final = 3
 _CLIENT: Final = "targetry"
 _VISITORS: Final = "10000"
 _RATE: Final = "10%"
+_SHARES: Final = "50,50"
 _LEAST_ACTIVITIES, _LEAST_VISITORS = 10, 100
 
 
@@ -80,9 +81,14 @@ def aa(
     ledger: LedgerLocation = None,
     activity: LedgerActivity = None,
     shares: Annotated[
-        str,
-        typer.Option("--shares", metavar="A,B,…", help="Shares of the experiences, without an artifact's."),
-    ] = "50,50",
+        str | None,
+        typer.Option(
+            "--shares",
+            metavar="A,B,…",
+            help="Shares of the experiences, the control's first. Default: the activities', or 50,50.",
+            show_default=False,
+        ),
+    ] = None,
     client: ClientOption = None,
     organization_id: OrganizationIdOption = None,
     environment: EnvironmentOfFolder = None,
@@ -104,22 +110,30 @@ def aa(
         import numpy as np
 
         from targetry.report.simulation.aa import draw_outcomes, recorded_outcomes, run_aa
+    if artifact is None and (environment is not None or organization_id is not None):
+        raise typer.BadParameter("--environment and --organization-id are for an artifact or a folder")
+    if artifact is not None and shares is not None:
+        raise typer.BadParameter("an artifact has the shares; leave it or --shares out")
     random = Random(seed)
     drawn = np.random.default_rng(seed)
     chance = _chance(rate or _RATE)
     source = None if artifact is None else read_source(artifact, organization_id, environment)
     own = [] if source is None else source.splits()
-    tests = _tests(own, parse_shares(shares), activities, random)
+    tests = _tests(own, parse_shares(shares or _SHARES), activities, random)
     code = client or (None if source is None else _client_code(source.rules)) or _CLIENT
     recorded: Outcomes | None = None
-    if (location := ledger_of_activity(data, ledger)) is not None:
+    location = ledger_of_activity(data, ledger)
+    if location is None:
+        if activity is not None:
+            raise typer.BadParameter("--activity is for a ledger, whose outcomes are split again")
+        ids = _visitor_ids(visitors or _VISITORS, random)
+    else:
         if visitors is not None or rate is not None:
             raise typer.BadParameter(
                 "a ledger has the visitors and the rate; leave --visitors and --rate out"
             )
         recorded = recorded_outcomes(_recorded(location, activity))
-        visitors = str(len(recorded.converted))
-    ids = _visitor_ids(visitors or _VISITORS, random)
+        ids = _random_ids(len(recorded.converted), random)
     with progress_bar("Running A/A tests") as progress:
         made = run_aa(
             _allocations(code, tests, ids),
@@ -148,8 +162,11 @@ def _recorded(location: Path | str, activity: str | None) -> list[VisitorSums]:
     with open_with_progress(location) as reader:
         key = described_activity(reader, activity).id
         found = [one for one in reader.visitors(0) if one.activity_id == key] if reader.has_sums else []
-    if not found:
-        raise typer.BadParameter(f"activity {activity!r} has no visitors in the ledger {location}")
+    if len(found) < _LEAST_VISITORS:
+        raise typer.BadParameter(
+            f"activity {activity!r} has {len(found) or 'no'} visitors in the ledger {location}; "
+            f"A/A tests need at least {_LEAST_VISITORS}"
+        )
     return found
 
 
@@ -170,7 +187,7 @@ def _tests(own: Sequence[ActivitySplit], shares: Sequence[float], count: int, ra
 
 def _visitor_ids(text: str, random: Random) -> list[str]:
     if text.isdecimal():
-        found = [f"{random.getrandbits(128):032x}" for _ in range(int(text))]
+        found = _random_ids(int(text), random)
     else:
         try:
             lines = Path(text).read_text("utf-8").splitlines()
@@ -183,13 +200,18 @@ def _visitor_ids(text: str, random: Random) -> list[str]:
     return found
 
 
+def _random_ids(number: int, random: Random) -> list[str]:
+    return [f"{random.getrandbits(128):032x}" for _ in range(number)]
+
+
 def _allocations(code: str, tests: Sequence[_Test], ids: Sequence[str]) -> Iterator[Allocations]:
     import numpy as np
 
     from targetry.report.simulation.aa import Allocations
 
+    visitors = [encode_visitor(one) for one in ids]
     for activity, shares in tests:
-        yield Allocations(np.array([bucket(code, activity, one) for one in ids]), shares)
+        yield Allocations(np.array(buckets(code, activity, visitors)), shares)
 
 
 def _print(made: AaReport) -> None:

@@ -28,7 +28,7 @@ from targetry.report.simulation.error_rate import (
     ErrorRate,
     error_rate,
     exceeded,
-    least_p_value,
+    p_values_of,
     sequential_method,
     uniform_p_value,
 )
@@ -39,7 +39,7 @@ BUCKETS: Final = 10_000
 UNLIKELY: Final = 0.001
 """P-value of the allocation below which chance is an unlikely explanation."""
 
-_LOOKS: Final = 50
+_LOOKS: Final = 25
 _BUYERS: Final = 0.5  # of the converters
 _LEAST_EXPECTED: Final = 5
 
@@ -62,8 +62,8 @@ class Allocations(NamedTuple):
 class AaTest(msgspec.Struct, frozen=True, rename="camel"):
     """One test of a report: its false alarms, and for one look the distribution of its p-values.
 
-    `uniform_p_value` compares the p-values of one look with the uniform distribution; None at every
-    look, where they are not uniform.
+    `uniform_p_value` compares the p-values of one look at the first experience with the uniform
+    distribution; None at every look, where they are not uniform.
     """
 
     alarms: ErrorRate
@@ -122,7 +122,7 @@ def run_aa(
     Raises:
         MissingExtraError: The extra `report` is not installed.
     """
-    found: dict[tuple[str, bool], list[float]] = {}
+    found: dict[tuple[str, bool], list[_PValues]] = {}
     counts = np.zeros(BUCKETS, np.int64)
     correlations: list[float] = []
     before: Array | None = None
@@ -134,8 +134,8 @@ def run_aa(
             correlations.append(float(np.corrcoef(before, buckets)[0, 1]))
         before = buckets
         totals = _totals(_positions(buckets, shares), len(shares), outcomes())
-        for key, p_value in _p_values(totals, _expected(shares)):
-            found.setdefault(key, []).append(p_value)
+        for key, p_values in _p_values(totals, _expected(shares)):
+            found.setdefault(key, []).append(p_values)
         if progress is not None:
             progress(done)
     tests = [_test(name, p_values, one_look=one_look) for (name, one_look), p_values in found.items()]
@@ -193,39 +193,46 @@ def _totals(positions: Array, groups: int, outcomes: Outcomes) -> Totals:
     return list(enumerate(zip(*sums, strict=True)))
 
 
-def _p_values(totals: Totals, expected: Sequence[float]) -> Iterable[tuple[tuple[str, bool], float]]:
-    """Yield the p-value of each test: its name, whether it is for one look, and the p-value."""
+class _PValues(NamedTuple):
+    """P-values of a test: the least of all experiences, corrected, and that of the first one."""
+
+    least: float
+    first: float
+
+
+def _p_values(totals: Totals, expected: Sequence[float]) -> Iterable[tuple[tuple[str, bool], _PValues]]:
+    """Yield the p-values of each test, with its name and whether it is for one look."""
     comparisons, (_, latest) = len(expected) - 1, totals[-1]
     visitors = max(1, latest[0].visitors + latest[1].visitors)
     for metric in METRIC_NAMES:
         method = sequential_method(ALPHA, visitors, comparisons)
-        yield (metric, False), _or_one(least_p_value(metric, totals, method))
+        yield (metric, False), _of_experiences(p_values_of(metric, totals, method))
         if metric == "conversion":
-            yield (metric, True), _conversion_p_value(latest)
+            yield (metric, True), _of_experiences(_conversion_p_values(latest))
         else:
             one_look = Method(ALPHA / comparisons, None)
-            yield (metric, True), _or_one(least_p_value(metric, totals[-1:], one_look))
+            yield (metric, True), _of_experiences(p_values_of(metric, totals[-1:], one_look))
     looks = [[one.visitors for one in sums] for _, sums in totals]
-    yield ("split", False), min(split_p_value(look, expected) for look in looks)
+    yield ("split", False), _of_experiences([min(split_p_value(look, expected) for look in looks)])
     ratio = sample_ratio(looks[-1], expected)
-    yield ("split", True), _or_one(ratio.p_value if ratio else None)
+    yield ("split", True), _of_experiences([ratio.p_value] if ratio else [])
 
 
-def _conversion_p_value(latest: Sequence[Cohort]) -> float:
-    """Return the least corrected p-value of the rates for one look."""
+def _conversion_p_values(latest: Sequence[Cohort]) -> list[float]:
+    """Return the p-values of the rates for one look."""
     samples = [Sample(one.conversions, one.visitors) for one in latest]
     lifts = [lift(one, samples[0]) for one in samples[1:] if one.visitors and samples[0].visitors]
-    return min(holm([one.p_value for one in lifts if one]), default=1.0)
+    return [one.p_value for one in lifts if one]
 
 
-def _or_one(p_value: float | None) -> float:
-    return 1.0 if p_value is None else p_value
+def _of_experiences(p_values: Sequence[float]) -> _PValues:
+    return _PValues(min(holm(p_values)), p_values[0]) if p_values else _PValues(1.0, 1.0)
 
 
-def _test(name: str, p_values: list[float], *, one_look: bool) -> AaTest:
+def _test(name: str, p_values: list[_PValues], *, one_look: bool) -> AaTest:
     limit = (MISMATCH_BELOW if one_look else ALARM_BELOW) if name == "split" else ALPHA
-    wrong = sum(one < limit for one in p_values)
+    wrong = sum(one.least < limit for one in p_values)
     return AaTest(
         error_rate(name, 1 if one_look else _LOOKS, wrong, len(p_values), limit),
-        uniform_p_value(p_values) if one_look else None,
+        uniform_p_value([one.first for one in p_values]) if one_look else None,
     )

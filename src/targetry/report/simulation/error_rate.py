@@ -61,12 +61,17 @@ def least_p_value(metric: str, totals: Totals, method: Method) -> float | None:
     Returns:
         The p-value, None if no experience can be compared yet.
     """
-    found = [
+    found = p_values_of(metric, totals, method)
+    return min(holm(found)) if found else None
+
+
+def p_values_of(metric: str, totals: Totals, method: Method) -> list[float]:
+    """Return the p-values of the experiences that can be compared; arguments as `least_p_value`."""
+    return [
         series.compared.p_value
         for position in range(1, len(totals[-1][1]))
         if (series := follow(METRICS[metric], totals, position, method, is_compared=True)) and series.compared
     ]
-    return min(holm(found)) if found else None
 
 
 def sequential_method(alpha: float, planned: int, comparisons: int = 1) -> Method:
