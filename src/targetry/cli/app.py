@@ -39,8 +39,9 @@ class _Commands(TyperGroup):
 def _option_of(command: Any, path: str) -> str | None:
     """Return the option that sets a field, of a command or of the commands of a group."""
     name = {"path": "out"}.get(path, path)
+    option = f"--{name.replace('_', '-')}"
     for one in command.params:
-        if one.name == name and one.opts[0].startswith("-"):
+        if option in one.opts or (one.name == name and one.opts[0].startswith("-")):
             return str(max(one.opts, key=len))
     options = (_option_of(one, path) for one in getattr(command, "commands", {}).values())
     return next((option for option in options if option is not None), None)

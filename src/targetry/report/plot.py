@@ -121,15 +121,19 @@ def write_plan_plot(options: PlanOptions, plan: Plan, path: Path) -> None:
     if plan.lift is None:
         raise PlotError("there is nothing to plot: the visitors cannot show any lift")
     lift = plan.lift
-    lifts = [lift * factor / 20 for factor in range(10, 61)]
-    visitors = sample_curve(options, lifts)
+    curve = sample_curve(options, lift)
 
     def draw(figure: Any) -> None:
         panel = figure.subplots()
-        panel.plot([100 * one for one in lifts], visitors, color=_OTHER, linewidth=2)
+        panel.plot([100 * one for one, _ in curve], [one for _, one in curve], color=_OTHER, linewidth=2)
         panel.plot([100 * lift], [plan.visitors], "o", color=_OTHER, markersize=7)
+        side = 1 if lift > 0 else -1  # the curve falls to the right of a gain, and to the left of a loss
         panel.annotate(
-            f"{plan.visitors:,}", (100 * lift, plan.visitors), xytext=(8, 8), textcoords="offset points"
+            f"{plan.visitors:,}",
+            (100 * lift, plan.visitors),
+            xytext=(8 * side, 8),
+            textcoords="offset points",
+            ha="left" if lift > 0 else "right",
         )
         panel.set_yscale("log")
         panel.xaxis.set_major_formatter(lambda value, _: f"{value:+.4g} %")

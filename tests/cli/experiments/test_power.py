@@ -51,6 +51,7 @@ OPTIONS = {
     "--baseline 5% --lift 10% --alpha 1%": "1.48 × the visitors for one look",
     "--baseline 5% --lift 10% --fixed": "report it with: targetry report --fixed",
     "--mean 4 --deviation 12 --lift 5%": "186,490 visitors",
+    "--baseline 5% --lift 10% --alpha 2%": "report --planned 124618 --confidence 98%",
     "--baseline 90% --visitors 20": "20 visitors cannot show any lift",
 }
 
@@ -104,7 +105,8 @@ def test_cap_limits_the_revenue_of_a_ledger(ledger: Path, tmp_path: Path) -> Non
         opened.record([*outcome("0", 1000, 100), *outcome("1", 1000, 130)])
         opened.record([order(n, 20.0 if n else 5000.0) for n in range(100)])
     options = "--activity 1 --metric revenue --lift 20% -d"
-    assert run(f"--cap 20 {options}", str(tmp_path)).stdout == run(options, str(ledger)).stdout
+    capped = run(f"--cap 20 {options}", str(tmp_path)).stdout
+    assert capped.replace(" --cap 20", "") == run(options, str(ledger)).stdout
     assert "'--cap': must be a number above 0" in run(f"--cap 0 {options}", str(tmp_path)).stderr
 
 
@@ -121,7 +123,7 @@ def test_folder_has_the_cap_of_revenue(tmp_path: Path) -> None:
     def lines(folder: Path, more: str) -> list[str]:
         made = run(f"--activity 1 --lift 20% {more}", str(folder))
         assert made.exit_code == 0, made.output
-        return made.stdout.splitlines()
+        return [one for one in made.stdout.splitlines() if not one.startswith("report it with")]
 
     for metric in ("revenue", "rpo"):
         options = f"--metric {metric} -d {tmp_path / 'ledger'}"
@@ -190,6 +192,38 @@ def test_capped_amounts_that_are_alike_have_no_deviation(tmp_path: Path) -> None
         stderr = cli.run("power", *options.split(), width=300).stderr
         message = f"{metric}: all {things} of the control of activity '1' have the same value up to the cap of 15.00; choose a higher --cap"
         assert message in stderr
+
+
+def test_report_has_the_options_of_the_plan(ledger: Path, tmp_path: Path) -> None:
+    def report(options: str, *more: str) -> str:
+        made = run(f"--activity 1 --lift 20% -d {ledger} {options}", *more)
+        (line,) = [one for one in made.stdout.splitlines() if one.startswith("report it with")]
+        return line.partition("--planned ")[2].partition(" ")[2]
+
+    assert report("") == ""
+    assert report("--metric orders") == "--metric orders"
+    assert report("--metric revenue --cap 1234567.5") == "--metric revenue --cap 1234567.5"
+    settings = f"{SETTINGS}metrics: {{revenue: {{primary: true}}}}\n"
+    files = {"hero.yaml": HERO.replace("key: hero", "key: hero\nid: 1"), "targetry.yaml": settings}
+    folder = write_files(tmp_path / "my shop", files)
+    assert report("", str(folder)) == f"--activities '{folder}'"
+    assert report("--metric orders", str(folder)) == f"--activities '{folder}' --metric orders"
+
+
+def test_activity_that_the_ledger_lacks_is_named_as_given(ledger: Path, tmp_path: Path) -> None:
+    folder = str(write_files(tmp_path, {"hero.yaml": HERO.replace("key: hero", "key: hero\nid: 77")}))
+    result = cli.run("power", *f"--activity hero --lift 20% -d {ledger}".split(), folder, width=300)
+    assert f"activity 'hero' (77) has no visitors in the ledger {ledger}" in result.stderr
+
+
+def test_control_without_a_share_has_no_part_of_the_split(tmp_path: Path) -> None:
+    shares = tuple(
+        ExperienceDescription(key, key, share) for key, share in (("0", 0.0), ("1", 60.0), ("2", 40.0))
+    )
+    with Ledger.open(tmp_path, sync="NORMAL") as opened:
+        opened.describe([msgspec.structs.replace(ACTIVITY, experiences=shares)])
+        opened.record(outcome("0", 600, 60))
+    assert "with the shares" not in run("--activity 1 --lift 20% -d", str(tmp_path)).stdout
 
 
 def test_control_without_a_plan_is_named(tmp_path: Path) -> None:
@@ -329,6 +363,7 @@ MISTAKES = {
     "--baseline 5% --lift 10% --metric revenue": "--metric needs a ledger",
     "--baseline 5% --lift 10% --deviation 3": "--deviation is for --mean",
     "--baseline 5% --lift 10% --activity 1": "--activity is for a ledger, an artifact or a folder",
+    "--baseline 5% --lift 10% --power 5%": "'--power': must be above alpha (0.05), not 0.05",
     "--baseline 5% --lift 10% --daily 0": "'--daily': must be a number above 0, not 0.0",
     "--baseline 5% --lift 10% --plot nowhere/a.png": "there is no folder 'nowhere'",
     "--baseline 5% --lift 10% --environment test": "are for an artifact or a folder",

@@ -261,7 +261,7 @@ WRONG = {
     "--cap 0": "'--cap': must be a number above 0, not 0.0",
     "--cap nan": "'--cap': must be a number above 0, not nan",
     "--guardrail revenue": "must be a metric and its margin like revenue:2%, not 'revenue'",
-    "--guardrail sales:2%": "'--guardrail': must begin with conversion, ",
+    "--guardrail sales:2%": "'--guardrail': the metric must be one of conversion, orders, revenue, rpo, not 'sales'",
     "--margin=-2%": "'--margin': must be a percentage above 0% and below 100%, not '-2%'",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 from typing import Any
 
@@ -12,7 +13,7 @@ from support.cases import each_case
 from targetry.errors import OptionError
 from targetry.ledger.sums import Cohort
 from targetry.report.comparison import compare
-from targetry.report.inference.plan import PlanOptions, make_plan
+from targetry.report.inference.plan import PlanOptions, make_plan, sample_curve
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.options import ReportOptions
 
@@ -86,7 +87,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a share of 0": ({"shares": (50.0, 0.0)}, "shares: must be two or more numbers above 0"),
     "no metric": ({"metrics": 0}, "metrics: must be at least 1"),
     "no visitors": ({"lift": None, "visitors": 0}, "visitors: must be at least 1"),
-    "no daily visitors": ({"daily": 0.0}, "daily: must be at least 1"),
+    "no daily visitors": ({"daily": 0.0}, "daily: must be a number above 0"),
 }
 
 
@@ -114,3 +115,21 @@ def test_planned_visitors_find_the_lift_as_often_as_planned() -> None:
         assert lift is not None
         found += lift.p_value < 0.05
     assert 0.72 <= found / 400 <= 0.88
+
+
+@pytest.mark.parametrize(
+    ("baseline", "lift", "low", "high"),
+    [
+        (Baseline(0.6), 0.3, 0.15, 0.66),
+        (Baseline(0.05), -0.5, -0.975, -0.25),
+        (Baseline(4, 12), -0.5, -0.975, -0.25),
+        (Baseline(4, 12), 0.1, 0.05, 0.3),
+    ],
+)
+def test_curve_has_possible_lifts_around_the_planned_one(
+    baseline: Baseline, lift: float, low: float, high: float
+) -> None:
+    options = PlanOptions(baseline=baseline, lift=lift)
+    curve = dict(sample_curve(options, lift))
+    assert (min(curve), max(curve)) == pytest.approx((low, high))
+    assert make_plan(options).visitors == math.ceil(curve[lift])

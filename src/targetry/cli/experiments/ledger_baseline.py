@@ -30,7 +30,7 @@ class LedgerBaseline(NamedTuple):
 
 
 def baseline_of_ledger(
-    location: Path | str, key: str | None, metric: str, cap: float | None
+    location: Path | str, key: str, metric: str, cap: float | None, *, shown: str | None = None
 ) -> LedgerBaseline:
     """Return what the control of an activity has since its shares last changed.
 
@@ -39,6 +39,7 @@ def baseline_of_ledger(
         key: Id or name of the activity.
         metric: The metric.
         cap: Amount up to which a visitor's revenue counts.
+        shown: The activity in errors. Default: `key`.
 
     Raises:
         OptionError: The metric or the cap is wrong.
@@ -46,24 +47,23 @@ def baseline_of_ledger(
         LedgerError: The ledger cannot be read.
     """
     cap = ReportOptions(metric=metric, cap=cap).cap
-    if key is None:
-        raise typer.BadParameter("a ledger needs --activity, the id or name of an activity of the ledger")
+    shown = f"activity {key!r}" if shown is None else shown
     with open_with_progress(location) as reader:
         described = described_activity(reader, key)
         sums = reader.sums(cap).get(described.id) if reader.has_sums else None
     if sums is None or not sums.experiences:
-        raise typer.BadParameter(f"activity {key!r} has no visitors in the ledger {location}")
+        raise typer.BadParameter(f"{shown} has no visitors in the ledger {location}")
     totals = cumulate([one.cohorts for one in sums.experiences.values()])
     control = _control(described, sums)
     if control is None:
         raise typer.BadParameter(
-            f"the control of activity {key!r} has no visitors since its shares changed"
+            f"the control of {shown} has no visitors since its shares changed"
             if described.shares_since_ms
-            else f"the control of activity {key!r} has no visitors"
+            else f"the control of {shown} has no visitors"
         )
     days = totals[-1][0] - totals[0][0] + 1
     return LedgerBaseline(
-        _baseline(control, metric, cap, f"the control of activity {key!r}"),
+        _baseline(control, metric, cap, f"the control of {shown}"),
         sum(one.visitors for one in totals[-1][1]) / days,
         _split(described),
     )
@@ -99,5 +99,8 @@ def _baseline(control: Cohort, metric: str, cap: float | None, shown: str) -> Ba
 
 
 def _split(described: ActivityDescription) -> ActivitySplit | None:
+    """Return the split, None without one and without a share of the control."""
+    if not described.experiences or not described.experiences[0].share:
+        return None
     shares = [one.share for one in described.experiences if one.share]
     return ActivitySplit(described.id, described.name, shares) if len(shares) > 1 else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +30,7 @@ from targetry.report.inference.confidence_sequence import MIN_PLANNED
 from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.plan import Plan, PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
-from targetry.report.options import DEFAULT_METRIC, METRIC_NAMES, MONEY
+from targetry.report.options import DEFAULT_METRIC, METRIC_NAMES, MONEY, ReportOptions
 from targetry.report.plot import write_plan_plot
 
 
@@ -169,7 +170,15 @@ def power(
         if cap is None and metric in MONEY and plans is not None:
             cap_of_folder = plans.cap
         key = activity if split is None else split.id
-        known = baseline_of_ledger(location, key, metric, cap if cap is not None else cap_of_folder)
+        if key is None:
+            raise typer.BadParameter("a ledger needs --activity, the id or name of an activity of the ledger")
+        known = baseline_of_ledger(
+            location,
+            key,
+            metric,
+            cap if cap is not None else cap_of_folder,
+            shown=f"activity {activity!r} ({key})" if activity not in (None, key) else None,
+        )
     split = split or known.split
     options = PlanOptions(
         baseline=known.baseline,
@@ -190,7 +199,19 @@ def power(
         print_json({**msgspec.to_builtins(made), "metric": shown, "baseline": known.baseline})
     else:
         notes = [] if metric is None else [_describe_baseline(metric, known.baseline)]
-        _print_plan(made, options, None if shares is not None else split, notes, cap_of_folder)
+        if shares is None and split is not None:
+            notes.append(_describe_split(split))
+        if cap_of_folder is not None:
+            notes.append(f"with the cap of the folder: revenue up to {cap_of_folder:,.2f} counts")
+        more = [
+            "" if plans is None else f"--activities {shlex.quote(plans.folder)}",
+            "" if metric in (None, primary or DEFAULT_METRIC) else f"--metric {metric}",
+            "" if cap is None else f"--cap {cap:.12g}",
+            ""
+            if math.isclose(options.alpha, ReportOptions().alpha)
+            else f"--confidence {100 * (1 - options.alpha):g}%",
+        ]
+        _print_plan(made, options, notes, " ".join(filter(None, more)))
 
 
 def _given_baseline(
@@ -246,13 +267,14 @@ def parse_shares(text: str) -> tuple[float, ...]:
         raise wrong_option("--shares", f"must be numbers like 50,50, not {text!r}") from None
 
 
-def _print_plan(
-    plan: Plan,
-    options: PlanOptions,
-    split: ActivitySplit | None,
-    notes: Sequence[str],
-    cap_of_folder: float | None,
-) -> None:
+def _describe_split(split: ActivitySplit) -> str:
+    shares = " / ".join(f"{one:g}" for one in split.shares)
+    label = truncate_text(split.name if split.name is not None else f"activity {split.id}")
+    return f"with the shares of {label}: {shares} %"
+
+
+def _print_plan(plan: Plan, options: PlanOptions, notes: Sequence[str], report_options: str) -> None:
+    """Print a plan; `report_options` are further ones for its report."""
     out = console()
     if plan.lift is None:
         out.print(f"{plan.visitors:,} visitors cannot show any lift")
@@ -266,12 +288,6 @@ def _print_plan(
     )
     for note in notes:
         out.print(Text(note, "dim"))
-    if split is not None:
-        shares = " / ".join(f"{one:g}" for one in split.shares)
-        label = truncate_text(split.name if split.name is not None else f"activity {split.id}")
-        out.print(Text(f"with the shares of {label}: {shares} %", "dim"))
-    if cap_of_folder is not None:
-        out.print(Text(f"with the cap of the folder: revenue up to {cap_of_folder:,.2f} counts", "dim"))
     if options.fixed:
         out.print(Text("for one look at the end: an earlier stop at a good number is wrong too often", "dim"))
     else:
@@ -286,7 +302,8 @@ def _print_plan(
         shown = "no lift" if lift is None else f"a lift of {100 * lift:+.3g} %"
         out.print(Text(f"after {weeks} {'week' if weeks == 1 else 'weeks'}: {shown}", "dim"))
     has_plan = not options.fixed and plan.visitors >= MIN_PLANNED
-    option = " --fixed" if options.fixed else f" --planned {plan.visitors}" if has_plan else ""
-    out.print(Text(f"report it with: targetry report{option}", "dim"))
+    option = "--fixed" if options.fixed else f"--planned {plan.visitors}" if has_plan else ""
+    command = " ".join(filter(None, ("targetry report", option, report_options)))
+    out.print(Text(f"report it with: {command}", "dim"), soft_wrap=True)
     if has_plan:
         out.print(Text(f"or write into targetry.yaml: plan: {{visitors: {plan.visitors}}}", "dim"))

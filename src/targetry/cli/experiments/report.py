@@ -46,8 +46,10 @@ def _guardrail(text: str) -> Guardrail:
     if not margin:
         raise wrong_option("--guardrail", f"must be a metric and its margin like revenue:2%, not {text!r}")
     if name not in METRIC_NAMES:
-        raise wrong_option("--guardrail", f"must begin with {', '.join(METRIC_NAMES)}, not {name!r}")
-    return Guardrail(name, parse_percent("--guardrail", margin))
+        raise wrong_option(
+            "--guardrail", f"the metric must be one of {', '.join(METRIC_NAMES)}, not {name!r}"
+        )
+    return Guardrail(name, parse_percent("--guardrail", margin, is_probability=True))
 
 
 def report(

@@ -147,15 +147,19 @@ def make_plan(options: PlanOptions) -> Plan:
     )
 
 
-def sample_curve(options: PlanOptions, lifts: list[float]) -> list[float]:
-    """Return the visitors of the whole test that each lift needs.
+def sample_curve(options: PlanOptions, lift: float) -> list[tuple[float, float]]:
+    """Return lifts from a half to three times one, with the visitors of the whole test for each.
+
+    Lifts that are not possible are left out: a mean stays above 0, and a rate below 100 %.
 
     Raises:
         MissingExtraError: The extra `report` is not installed.
     """
     alpha = options.alpha / ((len(options.shares) - 1) * options.metrics)
     factor = 1.0 if options.fixed else sequential_factor(alpha, options.power)
-    return [factor * _fixed_sample(lift, options, alpha) for lift in lifts]
+    lifts = [lift * step / 20 for step in range(10, 61)]
+    possible = [one for one in lifts if -1 < one <= _most(options)]
+    return [(one, factor * _fixed_sample(one, options, alpha)) for one in possible]
 
 
 def _fixed_sample(lift: float, options: PlanOptions, alpha: float) -> float:
