@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
+from datetime import tzinfo
 from typing import Any
 
 import numpy as np
@@ -52,13 +53,17 @@ class Drawn:
             )
         return sums
 
-    def segments(self, name: str, cap: float | None = None) -> dict[str, dict[str, ActivitySums]]:
+    def segments(
+        self, name: str, cap: float | None = None, zone: tzinfo | None = None
+    ) -> dict[str, dict[str, ActivitySums]]:
         return {value: {"1": sums} for value, sums in self.by_value.items()}
 
-    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
+    def sums(
+        self, cap: float | None = None, *, amounts: bool = False, zone: tzinfo | None = None
+    ) -> dict[str, ActivitySums]:
         return {"1": self.by_value["s0"]}
 
-    def visitors(self, history_ms: int) -> Iterator[Any]:
+    def visitors(self, history_ms: int, zone: tzinfo | None = None) -> Iterator[Any]:
         return iter(())
 
 

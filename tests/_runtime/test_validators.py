@@ -1,8 +1,12 @@
 """Validators of option values."""
 
+import contextlib
 import os
+import sys
 import traceback
 import warnings
+import zoneinfo
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,47 @@ from hypothesis import strategies as st
 from support.cases import each_case
 from targetry._runtime import validators
 from targetry.errors import OptionError, TargetryWarning
+
+
+def test_time_zone_of_utc_needs_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    with without_zones(monkeypatch):
+        assert validators.time_zone("zone", "UTC") is None
+
+
+def test_missing_data_on_time_zones_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    with without_zones(monkeypatch), pytest.raises(OptionError, match="pip install tzdata") as caught:
+        validators.time_zone("zone", "Europe/Berlin")
+    assert caught.value.path == "zone"
+
+
+@contextlib.contextmanager
+def without_zones(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hide the time zones of the system and of the package tzdata."""
+    paths = zoneinfo.TZPATH
+    with monkeypatch.context() as patch:
+        for name in ["tzdata", *(one for one in sys.modules if one.startswith("tzdata."))]:
+            patch.setitem(sys.modules, name, None)
+        zoneinfo.reset_tzpath(to=[])
+        zoneinfo.ZoneInfo.clear_cache()
+        try:
+            yield
+        finally:
+            zoneinfo.reset_tzpath(to=paths)
+
+
+NEAR_ZONES = {
+    "lower case": ("europe/berlin", "Europe/Berlin"),
+    "a city": ("Berlin", "Europe/Berlin"),
+    "a space": ("America/New York", "America/New_York"),
+}
+
+
+@each_case("name, near", NEAR_ZONES.values(), ids=NEAR_ZONES)
+def test_wrong_time_zone_is_named_with_a_near_one(name: str, near: str) -> None:
+    with pytest.raises(OptionError, match=f"not {name!r}; did you mean {near!r}") as caught:
+        validators.time_zone("zone", name)
+    assert caught.value.path == "zone"
+
 
 LOCATIONS = {
     "https": ("https://cdn.example/rules.json?v=1", "https://cdn.example/rules.json?v=1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -38,7 +39,7 @@ def drawn() -> list[LedgerEvent]:
     ]
 
 
-def by_value(events: list[LedgerEvent], name: str) -> Segments:
+def by_value(events: list[LedgerEvent], name: str, zone: ZoneInfo | None = None) -> Segments:
     """Return the sums of the events of each value's visitors."""
     first: dict[str, str] = {}
     for one in events:
@@ -50,7 +51,7 @@ def by_value(events: list[LedgerEvent], name: str) -> Segments:
     found = {}
     for value, of_value in parts.items():
         with aggregated(of_value, ()) as made:
-            found[value] = made.sums(50.0)
+            found[value] = made.sums(50.0, zone=zone)
     return found
 
 
@@ -84,6 +85,8 @@ def test_sums_by_a_fact_are_those_of_its_visitors(tmp_path: Path, name: str) -> 
         assert [one.facts for one in ledger.events()] == [one.facts for one in drawn()]
         with ledger.reader() as reader:
             assert plain(reader.segments(name, 50.0)) == cohorts(by_value(drawn(), name))
+            zone = ZoneInfo("America/New_York")
+            assert plain(reader.segments(name, 50.0, zone)) == cohorts(by_value(drawn(), name, zone))
 
 
 def test_ledger_without_facts_has_one_segment_of_unknown_visitors(tmp_path: Path) -> None:
@@ -121,3 +124,4 @@ def test_facts_that_are_no_json_are_left_out(tmp_path: Path, monkeypatch: pytest
         assert [one.facts for one in ledger.events()] == [None, None, None]
         with ledger.reader() as reader:
             assert set(reader.segments("browser")) == {"", "7"}
+            assert set(reader.segments("browser", zone=ZoneInfo("Asia/Tokyo"))) == {"", "7"}

@@ -9,9 +9,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -19,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.edge_sockets import wait_until
-from support.event_streams import event_streams, recordings
+from support.event_streams import CLOCK_CHANGES, event_streams, recordings, streams_at_clock_changes
 from support.examples import examples
 from support.ledger import ACTIVITY, aggregate, event, first_format, fourth_format, outcome, plain_sums
 from support.plain_aggregation import PlainCohort, aggregate_plainly, cohorts_plainly, visitors_plainly
@@ -50,20 +52,33 @@ def test_sums_equal_a_plain_count_of_events(events: list[LedgerEvent], since: in
     assert plain_sums(aggregate(events, activities)) == aggregate_plainly(events, activities)
 
 
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",  # whose clocks change by half an hour
+    "America/Havana",  # whose clocks go back to midnight
+    "Asia/Beirut",  # whose clocks go back at midnight
+    "Pacific/Chatham",
+)
+
+
 @given(
-    event_streams(days=4),
+    event_streams(days=4) | streams_at_clock_changes(),
     st.permutations(range(24)),
-    st.integers(0, 3 * DAY_MS),
+    st.integers(0, 3 * DAY_MS) | st.sampled_from(CLOCK_CHANGES),
     st.sampled_from([None, 10.0]),
+    st.sampled_from([None, *map(ZoneInfo, ZONES)]),
 )
 @settings(max_examples=examples(150), deadline=None)
-def test_cohorts_equal_a_plain_count_in_any_order(
-    events: list[LedgerEvent], order: list[int], since: int, cap: float | None
+def test_cohorts_equal_a_plain_count_in_any_order_and_zone(
+    events: list[LedgerEvent], order: list[int], since: int, cap: float | None, zone: ZoneInfo | None
 ) -> None:
     activities = [ActivityDescription("1", shares_since_ms=since)]
-    made = aggregate([events[n] for n in order if n < len(events)], activities, cap, amounts=True)
+    shuffled = [events[n] for n in order if n < len(events)]
+    made = aggregate(shuffled, activities, cap, amounts=True, zone=zone)
     assert plain_sums(made) == plain_sums(aggregate(events, activities, cap))
-    expected = cohorts_plainly(events, activities).get("", {})
+    expected = cohorts_plainly(events, activities, zone=zone or UTC).get("", {})
     cohorts = {
         (activity, experience, day): cohort
         for activity, sums in made.items()
@@ -85,7 +100,7 @@ def test_cohorts_equal_a_plain_count_in_any_order(
         assert cohort.revenue_squared == pytest.approx(math.fsum(amount**2 for amount in amounts))
         product = math.fsum(count * amount for count, amount in zip(counts, amounts, strict=True))
         assert cohort.revenue_orders == pytest.approx(product, abs=1e-3)
-        assert cohort.largest == max([0.0, *amounts])
+        assert cohort.largest == pytest.approx(max([0.0, *amounts]))
         beyond = [amount - cap for _, amount in plain.amounts if cap is not None and amount > cap]
         assert (cohort.capped, cohort.cut) == (len(beyond), pytest.approx(math.fsum(beyond)))
     amounts_of = {
@@ -142,14 +157,14 @@ def assert_figures_equal_a_plain_count(
     reader: Reader, events: Sequence[LedgerEvent], activities: Sequence[ActivityDescription]
 ) -> None:
     assert plain_sums(reader.sums()) == aggregate_plainly(events, activities)
-    segments = {value: buyers_of(sums) for value, sums in reader.segments("browser").items()}
-    expected = cohorts_plainly(events, activities, "browser")
-    assert {value: cohorts for value, cohorts in segments.items() if cohorts} == {
-        value: buyers_plainly(cohorts) for value, cohorts in expected.items()
-    }
-    assert_equal_visitors(
-        reader.visitors(DAY_MS), (one for one, _ in visitors_plainly(events, activities, DAY_MS))
-    )
+    for zone in (None, ZoneInfo("America/New_York")):
+        segments = {value: buyers_of(sums) for value, sums in reader.segments("browser", zone=zone).items()}
+        expected = cohorts_plainly(events, activities, "browser", zone or UTC)
+        assert {value: cohorts for value, cohorts in segments.items() if cohorts} == {
+            value: buyers_plainly(cohorts) for value, cohorts in expected.items()
+        }
+        plain = visitors_plainly(events, activities, DAY_MS, zone or UTC)
+        assert_equal_visitors(reader.visitors(DAY_MS, zone), (one for one, _ in plain))
     first = [one for _, one in visitors_plainly(events)]
     assert sorted(map(msgspec.structs.astuple, reader.exposures())) == sorted(
         (one.visitor, one.timestamp_ms, one.activity_id, one.experience_id, one.location) for one in first

@@ -33,6 +33,7 @@ WRONG: dict[str, list[Any]] = {
     "plans['7'].guardrails[0].margin": [{"7": ActivityPlan(guardrails=(Guardrail("revenue", 2.0),))}],
     "over_time": ["no", 1],
     "amounts": [None, 0],
+    "zone": [5, None, "", "Mars", "Europe", "../UTC", "Europe/Berlin\x00"],
 }
 
 

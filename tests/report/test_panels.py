@@ -153,6 +153,16 @@ def test_few_visitors_of_days_far_away_are_not_drawn(week: dict[str, Panel]) -> 
     assert panels([*WEEK, *bought("0", 0, 100, 0)])["Split"].x_range[0] == 0.0
 
 
+def test_days_of_another_time_zone_are_named(week: dict[str, Panel]) -> None:
+    drawn = panels(WEEK, cap=100.0, zone="America/New_York")
+    for title in TITLES[:4]:
+        assert drawn[title].x_range == (19_999.0, 20_005.0)
+        assert drawn[title].note == week[title].note.replace("UTC", "America/New_York")
+    assert drawn["New visitors per day"].note.endswith("first impression (America/New_York)")
+    (verdict,) = drawn["Lift over A"].marks
+    assert verdict.text == "better, Oct 5"
+
+
 def test_broken_split_is_marked_with_its_day() -> None:
     events = [one for day in range(3) for one in (*bought("0", day, 120, 1), *bought("1", day, 60, 1))]
     (mark,) = panels(events)["Split"].marks

@@ -524,6 +524,13 @@ def test_clocks_that_differ_by_an_hour_are_no_future() -> None:
     assert made.from_future == 0
 
 
+def test_day_of_the_report_is_that_of_the_time_zone() -> None:
+    evening = DAY_MS - 4 * 3_600_000  # the next morning in Tokyo
+    events = [*entered("0", 5, 2, evening), *entered("1", 5, 2, evening)]
+    (made,) = make_report(events, [ACTIVITY], ReportOptions(zone="Asia/Tokyo"), now_ms=evening).activities
+    assert made.from_future == 0
+
+
 def test_report_on_no_visitor_of_the_past_predicts_nothing() -> None:
     events = [*entered("0", 50, 20, 10**15), *entered("1", 50, 20, 10**15)]
     (made,) = make_report(events, [ACTIVITY], ReportOptions(planned=200), now_ms=2000).activities

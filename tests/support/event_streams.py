@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,11 @@ from support.ledger import event
 from targetry.ledger.event import LedgerEvent
 
 DAY_MS: Final = 86_400_000
+CLOCK_CHANGES: Final = [
+    int(datetime.fromisoformat(time).timestamp()) * 1000
+    for time in ("1970-01-04T00Z", "2026-03-29T01Z", "2026-04-04T15Z", "2026-10-24T21Z", "2026-11-01T05Z")
+]
+"""Times (epoch ms), at all but the first of which the clocks of a time zone change."""
 
 # Ids that a database may confuse: by case, normal form, numeric value, spaces, text after a NUL.
 _ALIKE: Final = ("A", "a", "\u00e9", "e\u0301", "1", "01", "1.0", " 1", "x\0y", "x\0z", "%", "_")
@@ -84,6 +90,17 @@ def event_streams(*, days: int = 1, max_size: int = 24) -> st.SearchStrategy[lis
     """
     day = st.integers(0, days - 1).map(lambda number: number * DAY_MS)
     return _streams(st.builds(int.__add__, st.integers(1000, 1006), day), max_size)
+
+
+def streams_at_clock_changes() -> st.SearchStrategy[list[LedgerEvent]]:
+    """Return a strategy of events in the days around a time at which the clocks of a zone change.
+
+    Each is within some milliseconds of a quarter of an hour.
+    """
+    near = st.builds(lambda quarters, ms: quarters * 900_000 + ms, st.integers(-200, 200), st.integers(-3, 3))
+    return st.sampled_from(CLOCK_CHANGES).flatmap(
+        lambda change: _streams(st.builds(int.__add__, near, st.just(change)), 24)
+    )
 
 
 @st.composite

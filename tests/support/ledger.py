@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final
 
@@ -145,10 +146,11 @@ def aggregate(
     cap: float | None = None,
     *,
     amounts: bool = False,
+    zone: tzinfo | None = None,
 ) -> dict[str, ActivitySums]:
     """Return the sums of events by activity id."""
     with aggregated(events, activities) as made:
-        return made.sums(cap, amounts=amounts)
+        return made.sums(cap, amounts=amounts, zone=zone)
 
 
 def plain_sums(counts: Mapping[str, ActivitySums]) -> Any:

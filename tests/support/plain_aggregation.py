@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, tzinfo
 from fractions import Fraction
 from typing import NamedTuple
 
 from targetry.ledger.event import MAX_ORDER_TOTAL, ActivityDescription, LedgerEvent
 from targetry.ledger.sums import VisitorSums
+
+_EPOCH = date(1970, 1, 1)
 
 Row = tuple[int, int, int, int, int, float, int]
 
@@ -80,7 +83,10 @@ class PlainCohort(NamedTuple):
 
 
 def visitors_plainly(
-    events: Sequence[LedgerEvent], activities: Sequence[ActivityDescription] = (), history_ms: int = 0
+    events: Sequence[LedgerEvent],
+    activities: Sequence[ActivityDescription] = (),
+    history_ms: int = 0,
+    zone: tzinfo = UTC,
 ) -> Iterator[tuple[VisitorSums, LedgerEvent]]:
     """Yield the visitors who entered by the current shares, with their first impressions."""
     since = {one.id: one.shares_since_ms for one in activities}
@@ -109,7 +115,7 @@ def visitors_plainly(
             VisitorSums(
                 first.activity_id,
                 first.experience_id,
-                at // 86_400_000,
+                (datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).date() - _EPOCH).days,
                 bool(bought) or clicks[key] >= at,
                 len(bought),
                 math.fsum(map(_amount, bought)),
@@ -123,14 +129,16 @@ def visitors_plainly(
 
 
 def _amount(order: LedgerEvent) -> float:
+    """Return the total in whole millionths, as a ledger adds it."""
     total = order.order_total
-    return 0.0 if total is None or abs(total) > MAX_ORDER_TOTAL else total
+    return 0.0 if total is None or abs(total) > MAX_ORDER_TOTAL else round(total, 6)
 
 
 def cohorts_plainly(
     events: Sequence[LedgerEvent],
     activities: Sequence[ActivityDescription] = (),
     fact: str | None = None,
+    zone: tzinfo = UTC,
 ) -> dict[str, dict[tuple[str, str, int], PlainCohort]]:
     """Return the entered visitors by segment, and by activity, experience and first day.
 
@@ -138,7 +146,7 @@ def cohorts_plainly(
     number of orders and their usable total for each buyer, sorted.
     """
     found: defaultdict[str, dict[tuple[str, str, int], PlainCohort]] = defaultdict(dict)
-    for one, first in visitors_plainly(events, activities):
+    for one, first in visitors_plainly(events, activities, zone=zone):
         segment = found[(first.facts or {}).get(fact, "") if fact else ""]
         cell = one.activity_id, one.experience_id, one.day
         visitors, conversions, amounts = segment.get(cell, (0, 0, []))

@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from datetime import tzinfo
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,6 +93,24 @@ def text(path: str, value: Any) -> str:
 def id_text(path: str, value: Any) -> str:
     """Validate an id: a text, an integer or a UUID. Return it as text."""
     return _printable(path, any_id(path, value))
+
+
+def time_zone(path: str, value: Any) -> tzinfo | None:
+    """Validate the name of a time zone. Return the zone, None for UTC, which needs no data."""
+    name = text(path, value)
+    if name == "UTC":
+        return None
+    from zoneinfo import ZoneInfo, available_timezones
+
+    with contextlib.suppress(KeyError, ValueError, OSError):
+        return ZoneInfo(name)
+    known = {one.lower(): one for one in available_timezones()}
+    if not known:
+        reason = f"cannot be {name!r}: this machine has no data on time zones; run `pip install tzdata`"
+        raise OptionError(path, reason)
+    near = get_close_matches(name.lower(), known, n=1) if len(name) <= LONGEST_COMPARED else ()
+    hint = f"; did you mean {known[near[0]]!r}?" if near else ""
+    raise OptionError(path, f"must be a time zone like Europe/Berlin, not {name!r}{hint}")
 
 
 def any_text(path: str, value: Any) -> str:

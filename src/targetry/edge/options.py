@@ -83,6 +83,10 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
             default="none",
         ),
     ] = ()
+    zone: Annotated[
+        str,
+        Setting("Time zone of the days in the page's report, such as `Europe/Berlin`.", metavar="NAME"),
+    ] = "UTC"
     client: Annotated[
         str | None, Setting("Client code.", metavar="CODE", default="the code in the artifact")
     ] = None

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from targetry._runtime import validators
 from targetry._runtime.lazy_import import importing
 from targetry.delivery.hosts import cluster_number
 from targetry.edge.app import Edge, EdgeApplication
@@ -133,7 +134,7 @@ def open_edge(options: EdgeOptions, log: logging.Logger, *, hash_key: bytes | No
             locate=places.find if places is not None else None,
             cluster=options.cluster,
             log=log,
-            report_cache=_report_cache(ledger, options.segments, artifacts),
+            report_cache=_report_cache(ledger, options, artifacts),
             limits=_limits(options, log),
             access=AccessPolicy(options.allow_origins, host=options.host),
             write_access=_write_access(options),
@@ -347,6 +348,7 @@ def check(options: EdgeOptions) -> None:
     Retention(options.keep_days, options.max_size).check()
     _check_ledger(options)
     _check_segments(options)
+    _check_zone(options)
     with _as_record_options():
         check_log_options(options.record_share, _max_log_bytes(options))
     if options.workers > 1 and os.name != "posix":
@@ -354,13 +356,13 @@ def check(options: EdgeOptions) -> None:
 
 
 def _report_cache(
-    ledger: EventStore | None, segments: Sequence[str], artifacts: ArtifactWatcher
+    ledger: EventStore | None, options: EdgeOptions, artifacts: ArtifactWatcher
 ) -> ReportCache | None:
     if ledger is None:
         return None
     from targetry.edge.ui.report_cache import ReportCache  # takes a tenth of an edge's start
 
-    return ReportCache(ledger, segments, plans=lambda: artifacts.registry.plans)
+    return ReportCache(ledger, options.segments, zone=options.zone, plans=lambda: artifacts.registry.plans)
 
 
 def _editors(options: EdgeOptions) -> list[FolderEditor]:
@@ -465,6 +467,12 @@ def _check_segments(options: EdgeOptions) -> None:
     SegmentReader(options.segments)
     if options.segments and options.data is None and options.ledger is None:
         raise OptionError("segments", "need a ledger that records them; give --data or --ledger")
+
+
+def _check_zone(options: EdgeOptions) -> None:
+    validators.time_zone("zone", options.zone)
+    if options.zone != "UTC" and options.data is None and options.ledger is None:
+        raise OptionError("zone", "needs a ledger, since it is that of the report; give --data or --ledger")
 
 
 def _check_ledger(options: EdgeOptions) -> None:

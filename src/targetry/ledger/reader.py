@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
+from datetime import tzinfo
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -154,46 +155,53 @@ class Reader:
         with translate_errors(self._path):
             return format_of(self._connection) >= SUMS_FORMAT
 
-    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
-        """Return the sums by activity id; the time depends on the numbers of days and buyers only.
+    def sums(
+        self, cap: float | None = None, *, amounts: bool = False, zone: tzinfo | None = None
+    ) -> dict[str, ActivitySums]:
+        """Return the sums by activity id.
+
+        The time depends on the numbers of days and buyers in UTC, on that of visitors in a zone.
 
         Args:
             cap: The amount up to which a visitor's revenue counts in the cohorts.
             amounts: Whether to count the buyers by their revenue, too.
+            zone: The time zone of the days, None for UTC.
 
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
         with translate_errors(self._path):
-            return read_sums(self._connection, cap, amounts=amounts)
+            return read_sums(self._connection, cap, amounts=amounts, zone=zone)
 
-    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+    def visitors(self, history_ms: int, zone: tzinfo | None = None) -> Iterator[VisitorSums]:
         """Yield the visitors who entered by the current shares; the time depends on their number.
 
         Args:
             history_ms: The length of the period before the first impression.
+            zone: The time zone of the days, None for UTC.
 
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
         with translate_errors(self._path):
-            yield from read_visitors(self._connection, history_ms)
+            yield from read_visitors(self._connection, history_ms, zone)
 
-    def segments(self, name: str, cap: float | None = None) -> Segments:
+    def segments(self, name: str, cap: float | None = None, zone: tzinfo | None = None) -> Segments:
         """Return the sums by the value of a fact; none before the file has the current format.
 
-        The time depends on the numbers of values, days and buyers only.
+        The time is that of `sums`, and grows with the number of values.
 
         Args:
             name: Name of the fact, as of `LedgerEvent.facts`.
             cap: The amount up to which a visitor's revenue counts.
+            zone: The time zone of the days, None for UTC.
 
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
         with translate_errors(self._path):
             return (
-                read_segments(self._connection, name, cap)
+                read_segments(self._connection, name, cap, zone)
                 if format_of(self._connection) >= COUNTED_FORMAT
                 else {}
             )

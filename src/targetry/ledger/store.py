@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import time
 from collections.abc import Iterator, Sequence
+from datetime import tzinfo
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -44,16 +45,19 @@ class LedgerReader(Protocol):
     def uncounted(self) -> int:
         """About the number of events that are not in the sums, as they could not be counted."""
 
-    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
+    def sums(
+        self, cap: float | None = None, *, amounts: bool = False, zone: tzinfo | None = None
+    ) -> dict[str, ActivitySums]:
         """Return the sums by activity id; a visitor's revenue counts up to `cap` in cohorts.
 
-        With `amounts`, they count the buyers by their revenue, too.
+        With `amounts`, they count the buyers by their revenue, too. Days are those of `zone`, of
+        UTC by default.
         """
 
-    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+    def visitors(self, history_ms: int, zone: tzinfo | None = None) -> Iterator[VisitorSums]:
         """Yield the visitors who entered by the current shares, with what they did before."""
 
-    def segments(self, name: str, cap: float | None = None) -> Segments:
+    def segments(self, name: str, cap: float | None = None, zone: tzinfo | None = None) -> Segments:
         """Return the sums by the value of a fact of each visitor's first impression."""
 
     def period(self) -> Period | None:

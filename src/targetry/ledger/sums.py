@@ -10,7 +10,8 @@ The triggers of `schema` keep the sums up to date by these definitions:
   second order. An order without an activity counts for every activity of its visitor, as in Target.
 
 The sums do not depend on the order of the events. They are kept for each cohort, the visitors of an
-experience with one UTC day of the first impression.
+experience with one UTC day of the first impression. For the days of another time zone they are read
+from the visitors, by quarters of an hour.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -27,6 +30,12 @@ import msgspec
 from targetry.ledger.event import MAX_ORDER_TOTAL
 from targetry.ledger.schema import COHORT_SUMS, DAY_MS, HAS_CONVERTED, MICROS, is_event
 
+# Since 2011, midnight has been at a multiple of it in all time zones; days before can differ by the
+# minutes by which a zone changed its clocks.
+QUARTER_MS: Final = 900_000
+
+_QUARTERS: Final = DAY_MS // QUARTER_MS
+_FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 _IMPRESSIONS: Final = (
     "SELECT activity_id, experience_id, impressions FROM impression_sum WHERE impressions > 0"
 )
@@ -37,13 +46,12 @@ _COHORTS: Final = (
 # Read from an index of the buyers; its order makes the result independent of that of the events.
 _FULL: Final = f"(units + micros / {MICROS}.0)"
 _AMOUNT: Final = f"min({_FULL}, :cap)"
-_BUYER_SUMS: Final = (
-    f"count(*), total(orders), total(orders * orders), total({_AMOUNT}), total({_AMOUNT} * {_AMOUNT}), "
+_MONEY: Final = (
+    f"total(orders), total(orders * orders), total({_AMOUNT}), total({_AMOUNT} * {_AMOUNT}), "
     f"total({_AMOUNT} * orders), max({_AMOUNT}), total({_FULL} > :cap), total(max({_FULL} - :cap, 0))"
 )
 _BUYERS: Final = f"""
-    SELECT participation.activity_id, experience_id, first_ms / {DAY_MS},
-        {_BUYER_SUMS}
+    SELECT participation.activity_id, experience_id, first_ms / {DAY_MS}, count(*), {_MONEY}
     FROM participation INDEXED BY buyer LEFT JOIN activity ON activity.id = participation.activity_id
     WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0)
     GROUP BY participation.activity_id, experience_id, first_ms / {DAY_MS}
@@ -65,7 +73,7 @@ _TOTAL: Final = (
 # An order counts once by its id, as in the sums.
 _ORDER_KEY: Final = "CASE WHEN order_id != '' THEN 'order ' || order_id ELSE 'event ' || event.id END"
 _VISITORS: Final = f"""
-    SELECT part.activity_id, experience_id, first_ms / {DAY_MS}, {HAS_CONVERTED.format(row="part.")}, orders, {_FULL},
+    SELECT part.activity_id, experience_id, first_ms / {{step}}, {HAS_CONVERTED.format(row="part.")}, orders, {_FULL},
         EXISTS (SELECT 1 {_HISTORY}),
         EXISTS (SELECT 1 {_HISTORY} AND kind IN ('click', 'order')),
         (SELECT count(DISTINCT {_ORDER_KEY}) {_HISTORY} AND kind = 'order'),
@@ -92,10 +100,22 @@ _SEGMENT_COHORTS: Final = f"""
 """
 _SEGMENT_BUYERS: Final = f"""
     SELECT ifnull(CAST(json_extract(facts, :path) AS TEXT), ''), participation.activity_id, experience_id,
-        first_ms / {DAY_MS}, {_BUYER_SUMS}
+        first_ms / {DAY_MS}, count(*), {_MONEY}
     FROM participation INDEXED BY buyer LEFT JOIN activity ON activity.id = participation.activity_id
     WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0) GROUP BY 1, 2, 3, 4
 """
+_FACT: Final = "ifnull(CAST(json_extract(facts, :path) AS TEXT), '')"
+_SUMS_OF_VISITORS: Final = f"""
+    SELECT {{value}}, part.activity_id, experience_id, first_ms / {QUARTER_MS}, first_ms >= ifnull(shares_since_ms, 0),
+        count(*), sum({HAS_CONVERTED.format(row="part.")}), sum(orders), total(units), total(micros), sum(unusable),
+        sum(orders > 0), {_MONEY}
+    FROM participation AS part LEFT JOIN activity ON activity.id = part.activity_id
+    WHERE experience_id IS NOT NULL GROUP BY 1, 2, 3, 4, 5
+"""
+# Columns of `build_sums`: after the key of a cohort, and the last ones.
+_COHORT_COLUMNS: Final = 7
+_BUYER_COLUMNS: Final = 9
+_NO_BUYERS: Final = (0, *[0.0] * 6, 0, 0.0)
 _MAX_COUNT: Final = 2**53
 
 AMOUNT_BINS: Final = 24
@@ -105,8 +125,8 @@ AMOUNT_BINS: Final = 24
 class VisitorSums(NamedTuple):
     """Sums of a visitor of an activity, who entered by its current shares.
 
-    `day` is the UTC day of the first impression, in days since 1970. The values `before` are those
-    of the period before that impression, and `has_history` says that there is an event in it.
+    `day` is the day of the first impression, in days since 1970. The values `before` are those of
+    the period before that impression, and `has_history` says that there is an event in it.
     """
 
     activity_id: str
@@ -163,7 +183,7 @@ class ExperienceSums(msgspec.Struct):
     """Sums of an experience.
 
     `entered` counts the visitors whose first impression is not older than the activity's current
-    shares; `cohorts` has them by the UTC day of that impression, in days since 1970.
+    shares; `cohorts` has them by the day of that impression, in days since 1970.
     `unusable_totals` counts the orders whose total is not in `revenue`, because it is not a number
     or is out of range. `amounts` counts the buyers who have entered by the bin of their revenue
     above 0, before the cap; it is empty unless it was requested.
@@ -205,7 +225,11 @@ class Period(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def read_sums(
-    connection: sqlite3.Connection, cap: float | None = None, *, amounts: bool = False
+    connection: sqlite3.Connection,
+    cap: float | None = None,
+    *,
+    amounts: bool = False,
+    zone: tzinfo | None = None,
 ) -> dict[str, ActivitySums]:
     """Return the sums in a database of the current format, by activity id.
 
@@ -213,61 +237,100 @@ def read_sums(
         connection: The database.
         cap: The amount up to which a visitor's revenue counts in the cohorts.
         amounts: Whether to count the buyers by their revenue, too.
+        zone: The time zone of the days, None for UTC.
 
     Raises:
         sqlite3.Error: The database cannot be read.
     """
     run = connection.execute
-    buyers = run(_BUYERS, {"cap": math.inf if cap is None else cap})
-    found = build_sums(run(_COHORTS), buyers, run(_IMPRESSIONS), run(_ACTIVITIES))
+    limit = {"cap": math.inf if cap is None else cap}
+    if zone is None:
+        rows = with_buyers(run(_COHORTS), run(_BUYERS, limit))
+    else:
+        rows = (row[1:] for row in run(_SUMS_OF_VISITORS.format(value="''"), limit))
+    found = build_sums(rows, run(_IMPRESSIONS), run(_ACTIVITIES), zone)
     if amounts:
         connection.create_function("amount_bin", 1, _amount_bin, deterministic=True)
         add_amounts(found, run(_AMOUNTS))
     return found
 
 
-def read_visitors(connection: sqlite3.Connection, history_ms: int) -> Iterator[VisitorSums]:
+def read_visitors(
+    connection: sqlite3.Connection, history_ms: int, zone: tzinfo | None = None
+) -> Iterator[VisitorSums]:
     """Yield the visitors of all activities in a database of the current format.
 
     Args:
         connection: The database.
         history_ms: The length of the period before the first impression.
+        zone: The time zone of the days, None for UTC.
 
     Raises:
         sqlite3.Error: The database cannot be read.
     """
-    return map(VisitorSums._make, connection.execute(_VISITORS, {"history": history_ms}))
+    query = _VISITORS.format(step=step_ms(zone))
+    return build_visitors(connection.execute(query, {"history": history_ms}), zone)
 
 
-def read_segments(connection: sqlite3.Connection, name: str, cap: float | None = None) -> Segments:
+def read_segments(
+    connection: sqlite3.Connection, name: str, cap: float | None = None, zone: tzinfo | None = None
+) -> Segments:
     """Return the sums of visitors by the value of a fact of their first impression.
 
     Args:
         connection: A database of the current format.
         name: Name of the fact.
         cap: The amount up to which a visitor's revenue counts.
+        zone: The time zone of the days, None for UTC.
 
     Raises:
         sqlite3.Error: The database cannot be read.
     """
-    buyers = {"path": f'$."{name}"', "cap": math.inf if cap is None else cap}
-    return build_segments(
-        connection.execute(_SEGMENT_COHORTS, {"name": name}), connection.execute(_SEGMENT_BUYERS, buyers)
-    )
+    run = connection.execute
+    values = {"path": f'$."{name}"', "cap": math.inf if cap is None else cap}
+    if zone is not None:
+        return build_segments(run(_SUMS_OF_VISITORS.format(value=_FACT), values), zone)
+    return build_segments(with_buyers(run(_SEGMENT_COHORTS, {"name": name}), run(_SEGMENT_BUYERS, values)))
 
 
-def build_segments(cohorts: Iterable[Sequence[Any]], buyers: Iterable[Sequence[Any]]) -> Segments:
+def step_ms(zone: tzinfo | None) -> int:
+    """Return the length of the steps in which times are read, for the days of a time zone."""
+    return DAY_MS if zone is None else QUARTER_MS
+
+
+def day_of_step(zone: tzinfo | None) -> Callable[[int], int]:
+    """Return the function from the number of a step since 1970 to that of its day in a zone."""
+    if zone is None:
+        return lambda step: step
+
+    @cache
+    def day(quarter: int) -> int:
+        try:
+            return datetime.fromtimestamp(quarter * QUARTER_MS // 1000, zone).toordinal() - _FIRST_DAY
+        except (ValueError, OverflowError, OSError):  # after the year 9999
+            return quarter // _QUARTERS
+
+    return day
+
+
+def build_visitors(rows: Iterable[Sequence[Any]], zone: tzinfo | None) -> Iterator[VisitorSums]:
+    """Yield the visitors of rows with the step of the first impression in place of its day."""
+    day = day_of_step(zone)
+    for activity_id, experience_id, step, *others in rows:
+        yield VisitorSums(activity_id, experience_id, day(step), *others)
+
+
+def build_segments(rows: Iterable[Sequence[Any]], zone: tzinfo | None = None) -> Segments:
     """Return the sums by the value of a fact, built of rows that begin with the value.
 
     Args:
-        cohorts: As of `build_sums`.
-        buyers: As of `build_sums`.
+        rows: The other columns are those of `build_sums`.
+        zone: As of `build_sums`.
     """
-    parts: defaultdict[str, tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
-    for place, rows in enumerate((cohorts, buyers)):
-        for value, *row in rows:
-            parts[value][place].append(row)
-    return {value: build_sums(*rows, (), ()) for value, rows in parts.items()}
+    parts: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+    for value, *row in rows:
+        parts[value].append(row)
+    return {value: build_sums(of_value, (), (), zone) for value, of_value in parts.items()}
 
 
 def _amount_bin(amount: float) -> int:
@@ -286,26 +349,40 @@ def add_amounts(sums: Mapping[str, ActivitySums], rows: Iterable[Sequence[Any]])
             one.amounts[int(place)] = _as_int(buyers)
 
 
+def with_buyers(cohorts: Iterable[Sequence[Any]], buyers: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    """Yield the rows of cohorts, each followed by the sums of its buyers who have entered.
+
+    Args:
+        cohorts: A key, and the columns of `build_sums` from `entered` to the unusable totals.
+        buyers: The same key, and the last columns of `build_sums`.
+    """
+    money = {tuple(row[:-_BUYER_COLUMNS]): row[-_BUYER_COLUMNS:] for row in buyers}
+    for row in cohorts:
+        yield (*row, *money.get(tuple(row[:-_COHORT_COLUMNS]), _NO_BUYERS))
+
+
 def build_sums(
-    cohorts: Iterable[Sequence[Any]],
-    buyers: Iterable[Sequence[Any]],
+    rows: Iterable[Sequence[Any]],
     impressions: Iterable[Sequence[Any]],
     activities: Iterable[Sequence[Any]],
+    zone: tzinfo | None = None,
 ) -> dict[str, ActivitySums]:
     """Return the sums by activity id, built of the rows of queries.
 
     Args:
-        cohorts: Activity, experience, day, whether entered, visitors, conversions, orders, units
-            and micros of the revenue, unusable totals.
-        buyers: Activity, experience, day and the sums of the buyers who have entered, in the order
-            of the fields of `Cohort`.
+        rows: Activity, experience, step of the first impression, whether entered, visitors,
+            conversions, orders, units and micros of the revenue, unusable totals, and the sums of
+            the buyers in the order of the fields of `Cohort`.
         impressions: Activity, experience, impressions.
         activities: Activity, switched and outside visitors.
+        zone: The time zone of the days, None for UTC.
     """
     found: defaultdict[str, ActivitySums] = defaultdict(ActivitySums)
     micros: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for activity_id, experience_id, *numbers in cohorts:
-        day, entered, visitors, conversions, orders, units, rest, unusable = map(_as_int, numbers)
+    day_of = day_of_step(zone)
+    for activity_id, experience_id, *columns in rows:
+        numbers, money = columns[:-_BUYER_COLUMNS], columns[-_BUYER_COLUMNS:]
+        step, entered, visitors, conversions, orders, units, rest, unusable = map(_as_int, numbers)
         one = found[activity_id].experiences[experience_id]
         one.visitors += visitors
         one.conversions += min(conversions, visitors)
@@ -314,26 +391,33 @@ def build_sums(
         micros[activity_id, experience_id] += units * MICROS + rest
         if entered:
             one.entered += visitors
-            one.cohorts[day] = Cohort(visitors, min(conversions, visitors))
+            day, made = day_of(step), _cohort(visitors, conversions, money)
+            one.cohorts[day] = one.cohorts[day].plus(made) if day in one.cohorts else made
     for (activity_id, experience_id), amount in micros.items():
         found[activity_id].experiences[experience_id].revenue = amount / MICROS
     for activity_id, experience_id, count in impressions:
         found[activity_id].experiences[experience_id].impressions = _as_int(count)
-    for activity_id, experience_id, day, *money in buyers:
-        if cohort := found[activity_id].experiences[experience_id].cohorts.get(day):
-            _add_money(cohort, money)
     for activity_id, switched, outside in activities:
         if switched or outside:
             found[activity_id].switched, found[activity_id].outside = _as_int(switched), _as_int(outside)
     return dict(found)
 
 
-def _add_money(cohort: Cohort, money: Sequence[float]) -> None:
+def _cohort(visitors: int, conversions: int, money: Sequence[float]) -> Cohort:
     buyers, orders, orders_squared, revenue, revenue_squared, revenue_orders, largest, capped, cut = money
-    cohort.buyers = min(_as_int(buyers), cohort.visitors)
-    cohort.orders, cohort.orders_squared = orders, orders_squared
-    cohort.revenue, cohort.revenue_squared, cohort.revenue_orders = revenue, revenue_squared, revenue_orders
-    cohort.largest, cohort.capped, cohort.cut = max(0.0, largest), int(capped), cut
+    return Cohort(
+        visitors,
+        min(conversions, visitors),
+        min(_as_int(buyers), visitors),
+        orders,
+        orders_squared,
+        revenue,
+        revenue_squared,
+        revenue_orders,
+        max(0.0, largest),
+        int(capped),
+        cut,
+    )
 
 
 def _as_int(value: object) -> int:

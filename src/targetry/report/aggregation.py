@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import tzinfo
 from typing import Final, Protocol
 
 from targetry.ledger.counting import count_chunk
@@ -22,10 +23,12 @@ _CHUNK: Final = 20_000
 class SumsSource(Protocol):
     """Source of the figures of a report, such as a ledger."""
 
-    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
+    def sums(
+        self, cap: float | None = None, *, amounts: bool = False, zone: tzinfo | None = None
+    ) -> dict[str, ActivitySums]:
         """Return the sums by activity id; a visitor's revenue counts up to `cap` in cohorts."""
 
-    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+    def visitors(self, history_ms: int, zone: tzinfo | None = None) -> Iterator[VisitorSums]:
         """Yield the visitors who entered by the current shares, with what they did before."""
 
 
@@ -35,13 +38,15 @@ class Aggregate:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
+    def sums(
+        self, cap: float | None = None, *, amounts: bool = False, zone: tzinfo | None = None
+    ) -> dict[str, ActivitySums]:
         """Return the sums by activity id; a visitor's revenue counts up to `cap` in cohorts."""
-        return read_sums(self._connection, cap, amounts=amounts)
+        return read_sums(self._connection, cap, amounts=amounts, zone=zone)
 
-    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+    def visitors(self, history_ms: int, zone: tzinfo | None = None) -> Iterator[VisitorSums]:
         """Yield the visitors who entered by the current shares, with what they did before."""
-        return read_visitors(self._connection, history_ms)
+        return read_visitors(self._connection, history_ms, zone)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import tzinfo
 from typing import Final
 
 import msgspec
@@ -103,7 +104,9 @@ def report_by_segment(
         LedgerError: The ledger cannot be read.
         MissingExtraError: The extra `report` is not installed.
     """
-    sums = reader.segments(by, options.cap) if _NAME.fullmatch(by) and reader.has_sums else {}
+    sums = (
+        reader.segments(by, options.cap, options.time_zone) if _NAME.fullmatch(by) and reader.has_sums else {}
+    )
     if not sums.keys() - {""}:
         raise OptionError("by", f"no impression has the fact {by!r}; record it by targetry edge --segment")
     plain = msgspec.structs.replace(
@@ -181,10 +184,12 @@ class _SegmentSums:
     def __init__(self, sums: dict[str, ActivitySums]) -> None:
         self._sums = sums
 
-    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
+    def sums(
+        self, cap: float | None = None, *, amounts: bool = False, zone: tzinfo | None = None
+    ) -> dict[str, ActivitySums]:
         return self._sums
 
-    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+    def visitors(self, history_ms: int, zone: tzinfo | None = None) -> Iterator[VisitorSums]:
         return iter(())
 
 

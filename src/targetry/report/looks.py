@@ -27,7 +27,7 @@ Totals = Sequence[tuple[int, Sequence[Cohort]]]
 
 
 class Look(msgspec.Struct, frozen=True, rename="camel"):
-    """Figures of a metric after a day, in days since 1970 UTC.
+    """Figures of a metric after a day, in days since 1970.
 
     `one_look_interval` is the narrower interval of the lift that holds for this look alone; None in
     a report for one look, whose `lift_interval` it is.

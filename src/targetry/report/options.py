@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from targetry._runtime import validators
 from targetry.errors import OptionError, TargetError
 from targetry.report.inference.confidence_sequence import DEFAULT_PLANNED, MIN_PLANNED
 
@@ -72,6 +74,8 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         plans: Plans by the ids of activities that have their own.
         over_time: Whether the report has the figures of each day.
         amounts: Whether the report has the distribution of the buyers' revenue.
+        zone: Time zone of the days, such as `Europe/Berlin`. For another zone than `UTC` the report
+            reads each visitor.
 
     Raises:
         OptionError: A value has the wrong type or range.
@@ -90,6 +94,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     plans: Mapping[str, ActivityPlan] = {}
     over_time: bool = False
     amounts: bool = False
+    zone: str = "UTC"
 
     def __post_init__(self) -> None:
         for name in ("fixed", "bayes", "over_time", "amounts"):
@@ -111,6 +116,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise OptionError("cuped", f"must be an integer from 1 to {MOST_DAYS}, not {self.cuped!r}")
         if self.margin is not None:
             _check_fraction("margin", self.margin)
+        validators.time_zone("zone", self.zone)
         _check_plans(self.plans)
         plans = [("", self.metric, self.planned, self.guardrails)]
         plans += [
@@ -189,6 +195,11 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     def primary_metric(self) -> str:
         """Metric that decides an activity without one of its own."""
         return self.metric or DEFAULT_METRIC
+
+    @property
+    def time_zone(self) -> tzinfo | None:
+        """The time zone of the days, None for UTC."""
+        return validators.time_zone("zone", self.zone)
 
     @property
     def alpha(self) -> float:

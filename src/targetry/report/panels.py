@@ -91,7 +91,7 @@ class PanelMark(msgspec.Struct, frozen=True):
 class Panel(msgspec.Struct, frozen=True):
     """Panel in which `x_range` and `y_range` are visible.
 
-    Ticks are positions with their labels. Values on the x-axis are days since 1970 UTC, or decimal
+    Ticks are positions with their labels. Values on the x-axis are days since 1970, or decimal
     logarithms of amounts.
     """
 
@@ -122,8 +122,8 @@ def activity_panels(activity: ActivityReport, report: Report) -> list[Panel]:
     made = (
         _means(shown, report),
         _lifts(shown, report),
-        _daily_visitors(activity, days, sum(n for day, n in new.items() if day not in days)),
-        _split(shown),
+        _daily_visitors(activity, report, days, sum(n for day, n in new.items() if day not in days)),
+        _split(shown, report),
         _amounts(activity, report),
     )
     return [one for one in made if one is not None]
@@ -200,7 +200,7 @@ def _means(activity: ActivityReport, report: Report) -> Panel | None:
     values = _later_values(lines)
     return _over_time(
         METRICS[activity.metric].label,
-        "up to each day (UTC)"
+        f"up to each day ({report.zone})"
         + (f", with {100 * report.confidence:g} % intervals" if any(one.bands for one in lines) else ""),
         lines,
         _format_percent if is_rate else _format_number,
@@ -230,7 +230,7 @@ def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
         + (
             f"{100 * report.confidence:g} % intervals {kind}"
             if any(one.bands for one in shown)
-            else "up to each day (UTC)"
+            else f"up to each day ({report.zone})"
         )
         + ("; dotted: for one look" if any(one.outlines for one in shown) else ""),
         shown,
@@ -242,7 +242,7 @@ def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
     )
 
 
-def _daily_visitors(activity: ActivityReport, days: range, strays: int) -> Panel | None:
+def _daily_visitors(activity: ActivityReport, report: Report, days: range, strays: int) -> Panel | None:
     """Return the visitors of each day; those of days without any are 0.
 
     They are those of conversion, which has figures of each day, also of days without an order.
@@ -262,14 +262,15 @@ def _daily_visitors(activity: ActivityReport, days: range, strays: int) -> Panel
         lines.append(PanelLine(position, shorten_name(one.label), *ends))
     return _over_time(
         "New visitors per day",
-        "by the day of their first impression (UTC)" + (f"; {strays:,} on days far away" if strays else ""),
+        f"by the day of their first impression ({report.zone})"
+        + (f"; {strays:,} on days far away" if strays else ""),
         lines,
         _format_number,
         (0.0, max(y for one in lines for y in one.ys)),
     )
 
 
-def _split(activity: ActivityReport) -> Panel | None:
+def _split(activity: ActivityReport, report: Report) -> Panel | None:
     looks = activity.split_over_time
     if not looks:
         return None
@@ -295,7 +296,7 @@ def _split(activity: ActivityReport) -> Panel | None:
     values = [*_later_values(lines), *(one.y * factor for one in levels for factor in (0.95, 1.05))]
     return _over_time(
         "Split",
-        f"up to each day (UTC); dashed: shares{_split_p_value(looks[-1])}",
+        f"up to each day ({report.zone}); dashed: shares{_split_p_value(looks[-1])}",
         lines,
         _format_percent,
         (min(values), max(values)),

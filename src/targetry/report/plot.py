@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ MAX_DETAILED: Final = 4
 
 _WIDTH, _WIDE, _HEAD, _ROW, _PANEL, _PLAN_HEIGHT = 8.0, 10.0, 1.0, 0.34, 2.6, 4.5  # inches
 _RATE_ROW, _BAR_ROW = 0.46, 0.42  # inches
+_NOTE_WIDTH: Final = 68  # characters below a panel
 _CONTROL, _OTHER, _FAINT = "#6b7280", "#2563eb", "#9ca3af"
 _BOXES: Final = "Last Resort High-Efficiency"  # matplotlib's font of boxes
 # Text stays text in an SVG, and a `$` in a name does not start a formula.
@@ -335,7 +337,7 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     axes.set_yticks([y for y, _ in panel.y_ticks], [text for _, text in panel.y_ticks])
     axes.minorticks_off()
     axes.set_title(panel.title, loc="left", weight="bold")
-    axes.set_xlabel(panel.note, color=_CONTROL, loc="left", fontsize=8)
+    axes.set_xlabel(textwrap.fill(panel.note, _NOTE_WIDTH), color=_CONTROL, loc="left", fontsize=8)
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 

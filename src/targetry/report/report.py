@@ -13,7 +13,7 @@ from targetry.errors import OptionError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent, id_sort_key
 from targetry.ledger.schema import DAY_MS
 from targetry.ledger.store import LedgerReader
-from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
+from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period, day_of_step, step_ms
 from targetry.report.aggregation import SumsSource, aggregated
 from targetry.report.comparison import Comparison, GuardrailReport, MetricLift, MetricReport, compare
 from targetry.report.inference.bayes import BayesReport, compare_rates
@@ -73,7 +73,7 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     have audiences of their own. `revenue` does not include the `unusable_totals`, order totals that
     are not a number or exceed `MAX_ORDER_TOTAL`.
 
-    `verdict_day` is the day on which the verdict was reached, in days since 1970 UTC. It needs the
+    `verdict_day` is the day on which the verdict was reached, in days since 1970. It needs the
     figures of each day, and is None for a verdict that is not final. `amounts` is the distribution
     of the buyers' revenue before the cap, None unless it was requested. `bayes` compares the
     conversion since the shares changed with the control's; None unless it was requested, for the
@@ -198,7 +198,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     `cuped` is the number of days before the first impression by which the figures are adjusted.
     `period` is None for a report on a list of events, and for a ledger without events. `uncounted`
     is about the number of events that are recorded but in no figure, because they could not be
-    counted: the ledger was locked, or only reading is allowed.
+    counted: the ledger was locked, or only reading is allowed. `zone` is the time zone of all days.
     """
 
     confidence: float
@@ -211,6 +211,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     cap: float | None = None
     cuped: int | None = None
     uncounted: int = 0
+    zone: str = "UTC"
 
     def activity(self, key: str) -> ActivityReport:
         """Return an activity by its id or name. Raises `OptionError` if there is none."""
@@ -327,14 +328,15 @@ def build_report(
     Raises:
         MissingExtraError: The extra `report` is not installed, and there is something to compute.
     """
-    today = math.inf if now_ms is None else (now_ms + _CLOCK_MS) // DAY_MS
-    sums = source.sums(options.cap, amounts=options.amounts)
+    zone = options.time_zone
+    today = math.inf if now_ms is None else day_of_step(zone)((now_ms + _CLOCK_MS) // step_ms(zone))
+    sums = source.sums(options.cap, amounts=options.amounts, zone=zone)
     caps: Mapping[str, float] = {} if options.cap is None else dict.fromkeys(sums, options.cap)
     if options.cap_percentile is not None:
-        caps = cap_at_percentile(sums, source.visitors(0), options.cap_percentile)
+        caps = cap_at_percentile(sums, source.visitors(0, zone), options.cap_percentile)
     history: Mapping[str, float] = {}
     if options.cuped is not None:
-        history = add_history(sums, source.visitors(options.cuped * DAY_MS), caps)
+        history = add_history(sums, source.visitors(options.cuped * DAY_MS, zone), caps)
     described = {activity.id: activity for activity in activities}
     others = sorted(sums.keys() - described.keys(), key=id_sort_key)
     everything = [*described.values(), *(ActivityDescription(key) for key in others)]
@@ -362,6 +364,7 @@ def build_report(
         options.margin,
         options.cap,
         options.cuped,
+        zone=options.zone,
     )
 
 

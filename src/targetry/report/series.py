@@ -17,7 +17,7 @@ _SIGNIFICANT: Final = ("better", "worse")
 
 
 class SplitLook(msgspec.Struct, frozen=True, rename="camel"):
-    """Visitors of each experience up to a day, in days since 1970 UTC.
+    """Visitors of each experience up to a day, in days since 1970.
 
     `p_value` is the least one so far of the sequential check; None in a report for one look.
     """
@@ -65,7 +65,7 @@ def amount_bins(amounts: Mapping[int, int]) -> tuple[AmountBin, ...]:
 def verdict_days(
     metrics: Sequence[Mapping[str, MetricReport]], options: ReportOptions, compared: Collection[int]
 ) -> list[int | None]:
-    """Return the day on which each experience's verdict was reached, in days since 1970 UTC.
+    """Return the day on which each experience's verdict was reached, in days since 1970.
 
     It is None without a final verdict, in a report for one look, and without figures of each day.
 

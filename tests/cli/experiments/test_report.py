@@ -127,6 +127,7 @@ ACTING = {
     "--over-time": "1970-01-02",
     "--bayes": "B: 100.0 % chance to beat the control, expected loss 0.000 points of conversion",
     "--cuped 7": "not adjusted: 0 % of the visitors have events in the 7 days before, and 30 % are needed",
+    "--over-time --zone America/New_York": "1969-12-31",
     "--fixed --cap-percentile 90%": "the cap is 30.00, a percentile of the buyers' revenue",
 }
 
@@ -259,6 +260,7 @@ WRONG = {
     "--confidence much": "must be a percentage like 2%, not 'much'",
     "--confidence 100%": "'--confidence': must be a percentage above 0% and below 100%, not '100%'",
     "--cap 0": "'--cap': must be a number above 0, not 0.0",
+    "--zone Europe/Berln": "'--zone': must be a time zone like Europe/Berlin, not 'Europe/Berln'; did you mean 'Europe/Berlin'?",
     "--cap nan": "'--cap': must be a number above 0, not nan",
     "--guardrail revenue": "must be a metric and its margin like revenue:2%, not 'revenue'",
     "--guardrail sales:2%": "'--guardrail': the metric must be one of conversion, orders, revenue, rpo, not 'sales'",
@@ -438,6 +440,14 @@ def test_plot_follows_the_rates_over_the_days(shop: Path, tmp_path: Path) -> Non
     assert [text for text in texts if f">{text}<" not in drawn] == []
 
 
+def test_notes_on_a_plot_fit_below_its_panels(shop: Path, tmp_path: Path) -> None:
+    zone = "America/Argentina/ComodRivadavia"
+    text_output("-d", shop, "-o", "json", "--zone", zone, "--plot", tmp_path / "a.svg")
+    texts = re.findall(r">([^<>\n]+)</text>", (tmp_path / "a.svg").read_text("utf-8"))
+    assert "by the day of their first impression" in texts
+    assert max(map(len, texts)) <= 70
+
+
 @pytest.mark.slow
 def test_plot_is_limited_to_the_most_visited_activities(tmp_path: Path) -> None:
     events = [one for n in range(1, 23) for one in outcome("0", n, 1, str(n))]
@@ -586,6 +596,17 @@ def test_segments_have_a_table_in_markdown_and_their_notes(tmp_path: Path) -> No
     assert "the split of fire|fox differs from the shares (p-value < 0.0001), so its figures" in plain
     assert "the lifts of B differ between segments by more than chance (Cochran's Q" in plain
     assert "p-values are corrected for their number" in plain
+
+
+def test_days_are_those_of_the_time_zone_in_every_output(tmp_path: Path) -> None:
+    kept(tmp_path, SPLIT, ACTIVITY)
+    days = ("-d", tmp_path, "--over-time", "--zone", "America/New_York")
+    assert "Day, America/New_York " in text_output(*days, width=120)
+    assert r"| Day, America/New\_York | Experience |" in text_output(*days, "-o", "markdown")
+    made = json.loads(text_output(*days, "-o", "json"))
+    assert made["zone"] == "America/New_York"
+    looks = made["activities"][0]["experiences"][1]["metrics"]["conversion"]["overTime"]
+    assert [one["day"] for one in looks] == [-1]
 
 
 def test_markdown_has_the_days_and_the_chances(tmp_path: Path) -> None:

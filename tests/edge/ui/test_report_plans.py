@@ -20,6 +20,7 @@ from targetry.edge.artifacts.watcher import ArtifactWatcher
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import open_edge
 from targetry.edge.ui.report_cache import ReportCache
+from targetry.errors import OptionError
 from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
 from targetry.samples import shop_path
@@ -91,6 +92,33 @@ def test_page_has_the_figures_of_the_command(ledger: Path, tmp_path: Path) -> No
     assert planned(page) == {"1": (60000, ["orders"]), "2": (9000, [])}
     assert page["cap"] == 20
     assert page == expected
+
+
+def test_page_has_the_days_of_its_time_zone(ledger: Path) -> None:
+    edge = open_edge(EdgeOptions(port=0, data=ledger, zone="America/New_York"), logging.getLogger("test"))
+    try:
+        report = TestClient(edge.application).get("/report.json").json()
+    finally:
+        edge.close()
+    expected = cli.run("report", "-d", ledger, "-o", "json", "--zone", "America/New_York")
+    assert report == json.loads(expected.stdout)
+    assert report["zone"] == "America/New_York"
+
+
+WRONG_ZONES = {
+    "a zone that does not exist": (
+        EdgeOptions(port=0, zone="Europe/Berln", data=Path("x")),
+        "'Europe/Berlin'",
+    ),
+    "a zone without a ledger": (EdgeOptions(port=0, zone="Europe/Berlin"), "give --data or --ledger"),
+}
+
+
+@pytest.mark.parametrize(("options", "hint"), WRONG_ZONES.values(), ids=WRONG_ZONES)
+def test_wrong_time_zone_of_the_page_is_an_option_error(options: EdgeOptions, hint: str) -> None:
+    with pytest.raises(OptionError, match=hint) as caught:
+        open_edge(options, logging.getLogger("test"))
+    assert caught.value.path == "zone"
 
 
 def test_edit_of_a_file_changes_the_report_at_once(ledger: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -218,16 +219,17 @@ def assert_equal_sums(
     events: list[LedgerEvent],
     activities: list[ActivityDescription],
     cap: float | None,
+    zone: ZoneInfo | None = None,
 ) -> None:
-    """Compare the kept sums with those that SQLite computes of the events."""
+    """Compare the sums with those that SQLite computes of the events."""
     with ledger.reader() as reader:
-        made = flat(reader.sums(cap, amounts=True))
-        visitors = sorted(reader.visitors(DAY_MS))
-        segments = reader.segments("browser", cap)
+        made = flat(reader.sums(cap, amounts=True, zone=zone))
+        visitors = sorted(reader.visitors(DAY_MS, zone))
+        segments = reader.segments("browser", cap, zone)
     with aggregated(events, activities) as sqlite:
-        expected = flat(sqlite.sums(cap, amounts=True))
-        others = sorted(sqlite.visitors(DAY_MS))
-        expected_segments = read_segments(sqlite._connection, "browser", cap)
+        expected = flat(sqlite.sums(cap, amounts=True, zone=zone))
+        others = sorted(sqlite.visitors(DAY_MS, zone))
+        expected_segments = read_segments(sqlite._connection, "browser", cap, zone)
     assert [one[:5] for one in visitors] == [one[:5] for one in others]
     assert [one[5:] for one in visitors] == [pytest.approx(one[5:], abs=1e-5) for one in others]
     assert made.keys() == expected.keys()
@@ -261,7 +263,8 @@ def test_kept_sums_equal_those_of_sqlite_over_pieces_and_removals(
             shared.describe([msgspec.structs.replace(activity, experiences=(share,))], now_ms=since)
             since = shared.activities()[0].shares_since_ms
         described = [msgspec.structs.replace(activity, shares_since_ms=since)]
-        assert_equal_sums(shared, kept, described, cap)
+        zone = data.draw(st.sampled_from([None, ZoneInfo("America/New_York")]))
+        assert_equal_sums(shared, kept, described, cap, zone)
     assert sorted(shared.events(), key=_id) == sorted(kept, key=_id)
 
 

@@ -102,6 +102,21 @@ def width(made: ActivityReport, metric: str = "revenue") -> float:
     return lift.interval.high - lift.interval.low
 
 
+def test_adjustment_is_the_same_in_every_time_zone() -> None:
+    plain = only(SHOP, ReportOptions(metric="revenue", cuped=7))
+    made = only(SHOP, ReportOptions(metric="revenue", cuped=7, zone="America/New_York"))
+    assert width(made) == pytest.approx(width(plain))
+
+
+def test_cap_at_a_percentile_is_the_same_in_every_time_zone() -> None:
+    plain = only(SHOP, ReportOptions(fixed=True, metric="revenue", cap_percentile=0.9))
+    made = only(
+        SHOP, ReportOptions(fixed=True, metric="revenue", cap_percentile=0.9, zone="America/New_York")
+    )
+    assert (made.capped, made.cut) == (plain.capped, pytest.approx(plain.cut))
+    assert width(made) == pytest.approx(width(plain))
+
+
 @pytest.mark.parametrize("fixed", [False, True], ids=["every look", "one look"])
 def test_adjusted_interval_of_revenue_is_narrower(fixed: bool) -> None:
     plain = only(SHOP, ReportOptions(fixed=fixed, metric="revenue"))

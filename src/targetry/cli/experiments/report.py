@@ -137,9 +137,10 @@ def report(
             show_default=False,
         ),
     ] = None,
-    over_time: Annotated[
-        bool, typer.Option("--over-time", help="Also the figures after each day in UTC.")
-    ] = False,
+    over_time: Annotated[bool, typer.Option("--over-time", help="Also the figures after each day.")] = False,
+    zone: Annotated[
+        str, typer.Option("--zone", metavar="NAME", help="Time zone of the days, such as Europe/Berlin.")
+    ] = "UTC",
     activities: Annotated[
         Path | None,
         typer.Option(
@@ -203,6 +204,7 @@ def report(
         guardrails=tuple(map(_guardrail, guardrail or ())),
         over_time=over_time or plot is not None,
         amounts=plot is not None,
+        zone=zone,
     )
     if activities is not None:
         # Reports without plans need no YAML.

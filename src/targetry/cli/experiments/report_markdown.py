@@ -50,7 +50,7 @@ def _activity(report: Report, activity: ActivityReport) -> str:
             lines += ["", f"Guardrail of {name}, {label} ≥ −{100 * guardrail.margin:g} %: {guardrail.state}."]
     lines += _bayes_lines(activity)
     lines += markdown_notes(activity_notes(report, activity))
-    lines += _days(activity)
+    lines += _days(report, activity)
     return "\n".join(lines) + "\n"
 
 
@@ -65,14 +65,14 @@ def _bayes_lines(activity: ActivityReport) -> Iterator[str]:
         yield from ("", f"{_escape_markup(note)}.")
 
 
-def _days(activity: ActivityReport) -> Iterator[str]:
+def _days(report: Report, activity: ActivityReport) -> Iterator[str]:
     """Yield a table of the figures after each day, if the report has them."""
     rows = looks_by_day(activity)
     if not rows:
         return
     yield from (
         "",
-        f"| Day, UTC | Experience | Visitors | {METRICS[activity.metric].label} | Lift | p-value |",
+        f"| Day, {escape_markdown(report.zone)} | Experience | Visitors | {METRICS[activity.metric].label} | Lift | p-value |",
     )
     yield "| --- | --- | ---: | ---: | ---: | ---: |"
     for one, look in rows:

@@ -44,7 +44,7 @@ def looks_by_day(activity: ActivityReport) -> list[tuple[ExperienceReport, Look]
 
 
 def day_text(day: int) -> str:
-    """Return a day since 1970 as an ISO date, in UTC."""
+    """Return a day since 1970 as an ISO date."""
     try:
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date().isoformat()
     except OverflowError:

@@ -69,7 +69,7 @@ def _print_activity(out: Console, report: Report, activity: ActivityReport) -> N
     is_broken = any(one.verdict == "split is broken" for one in activity.experiences)
     if not report.fixed and not is_broken and activity.has_lifts:
         out.print(Text("lifts and p-values are valid at every look", "dim"))
-    _print_days(out, activity)
+    _print_days(out, report, activity)
 
 
 def _counts(report: Report, activity: ActivityReport) -> str:
@@ -201,13 +201,13 @@ def _print_notes(out: Console, report: Report, activity: ActivityReport) -> None
         out.print(Text(note, "dim"))
 
 
-def _print_days(out: Console, activity: ActivityReport) -> None:
+def _print_days(out: Console, report: Report, activity: ActivityReport) -> None:
     """Print the figures of each day, if the report has them."""
     rows = looks_by_day(activity)
     if not rows:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("Day, UTC")
+    table.add_column(f"Day, {report.zone}", overflow="fold")
     table.add_column("Experience", max_width=30, overflow="fold")
     for heading in ("Visitors", METRICS[activity.metric].label, "Lift", "p-value"):
         table.add_column(heading, justify="right")

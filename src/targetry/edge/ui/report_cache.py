@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _SHORTEST_S: Final = 2.0
 _TIMES_ITS_COST: Final = 10
-_OPTIONS: Final = ReportOptions(over_time=True, amounts=True)
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -75,10 +74,18 @@ class ReportCache:
         ledger: EventStore,
         segments: Sequence[str] = (),
         *,
+        zone: str = "UTC",
         plans: Callable[[], Sequence[FolderPlans]] = tuple,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Offer reports by the facts named in `segments`, with the plans that `plans` returns."""
+        """Offer reports by the facts named in `segments`, with the days of the time zone `zone`.
+
+        Plans are those that `plans` returns.
+
+        Raises:
+            OptionError: There is no such time zone.
+        """
+        self._options = ReportOptions(over_time=True, amounts=True, zone=zone)
         self.segments = tuple(dict.fromkeys(segments))
         self._ledger = ledger
         self._plans = plans
@@ -116,7 +123,7 @@ class ReportCache:
     def _report(self, by: str = "") -> CachedReport:
         by = by if by in self.segments else ""
         started = time.monotonic()
-        options = _OPTIONS.with_folders(self._plans())
+        options = self._options.with_folders(self._plans())
         cached, stale_at, made_with = self._cached.get(by, (None, 0.0, options))
         if cached is None or started >= stale_at or made_with != options:
             with self._ledger.reader() as reader:

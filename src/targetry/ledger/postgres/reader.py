@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import tzinfo
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -23,9 +24,11 @@ from targetry.ledger.postgres.sums import (
     AMOUNTS,
     BUYERS,
     COHORTS,
+    FACT,
     IMPRESSIONS,
     SEGMENT_BUYERS,
     SEGMENT_COHORTS,
+    SUMS_OF_VISITORS,
     VISITORS,
 )
 from targetry.ledger.postgres.timeline import read_timeline
@@ -44,6 +47,9 @@ from targetry.ledger.sums import (
     add_amounts,
     build_segments,
     build_sums,
+    build_visitors,
+    step_ms,
+    with_buyers,
 )
 from targetry.ledger.timeline import Timeline
 
@@ -159,12 +165,17 @@ class PostgresReader:
             for key, name, kind, since in described
         ]
 
-    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
-        """Return the sums by activity id; the time depends on the numbers of days and buyers only.
+    def sums(
+        self, cap: float | None = None, *, amounts: bool = False, zone: tzinfo | None = None
+    ) -> dict[str, ActivitySums]:
+        """Return the sums by activity id.
+
+        The time depends on the numbers of days and buyers in UTC, on that of visitors in a zone.
 
         Args:
             cap: The amount up to which a visitor's revenue counts in the cohorts.
             amounts: Whether to count the buyers by their revenue, too.
+            zone: The time zone of the days, None for UTC.
 
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
@@ -172,29 +183,36 @@ class PostgresReader:
         limit = {"cap": None if cap is None else round(cap * MICROS)}
         with translated(self._url):
             run = self._connection.execute
-            found = build_sums(run(COHORTS), run(BUYERS, limit), run(IMPRESSIONS), run(ACTIVITIES))
+            if zone is None:
+                rows = with_buyers(run(COHORTS), run(BUYERS, limit))
+            else:
+                rows = (row[1:] for row in run(SUMS_OF_VISITORS.format(value="''"), limit))
+            found = build_sums(rows, run(IMPRESSIONS), run(ACTIVITIES), zone)
             add_amounts(found, run(AMOUNTS) if amounts else ())
         return found
 
-    def visitors(self, history_ms: int) -> Iterator[VisitorSums]:
+    def visitors(self, history_ms: int, zone: tzinfo | None = None) -> Iterator[VisitorSums]:
         """Yield the visitors who entered by the current shares; the time depends on their number.
 
         Args:
             history_ms: The length of the period before the first impression.
+            zone: The time zone of the days, None for UTC.
 
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
-        return map(VisitorSums._make, self._rows(VISITORS, {"history": history_ms}))
+        values = {"history": history_ms, "step": step_ms(zone)}
+        return build_visitors(self._rows(VISITORS, values), zone)
 
-    def segments(self, name: str, cap: float | None = None) -> Segments:
+    def segments(self, name: str, cap: float | None = None, zone: tzinfo | None = None) -> Segments:
         """Return the sums by the value of a fact; none before the tables have the current format.
 
-        The time depends on the numbers of values, days and buyers only.
+        The time is that of `sums`, and grows with the number of values.
 
         Args:
             name: Name of the fact, as of `LedgerEvent.facts`.
             cap: The amount up to which a visitor's revenue counts.
+            zone: The time zone of the days, None for UTC.
 
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
@@ -204,7 +222,9 @@ class PostgresReader:
         values = {"name": name, "cap": None if cap is None else round(cap * MICROS)}
         with translated(self._url):
             run = self._connection.execute
-            return build_segments(run(SEGMENT_COHORTS, values), run(SEGMENT_BUYERS, values))
+            if zone is not None:
+                return build_segments(run(SUMS_OF_VISITORS.format(value=FACT), values), zone)
+            return build_segments(with_buyers(run(SEGMENT_COHORTS, values), run(SEGMENT_BUYERS, values)))
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None without events. Raises `LedgerError`."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from targetry.ledger.event import MAX_ORDER_TOTAL
-from targetry.ledger.postgres.counting import COHORT_KEY, SUMS
+from targetry.ledger.postgres.counting import COHORT_KEY, HAS_CONVERTED, SUMS
 from targetry.ledger.schema import DAY_MS, MICROS
-from targetry.ledger.sums import AMOUNT_BINS
+from targetry.ledger.sums import AMOUNT_BINS, QUARTER_MS
 
 COHORTS: Final = f"""
     SELECT activity_id, experience_id, day, entered::int, visitors, conversions, orders,
@@ -22,8 +22,8 @@ _ENTERED_BUYERS: Final = """
 """
 
 # Sums of numerics are exact, so they do not depend on the order of the rows.
-_BUYER_SUMS: Final = """
-        count(*), sum(orders)::float8, sum(orders * orders)::float8,
+_MONEY: Final = """
+        sum(orders)::float8, sum(orders * orders)::float8,
         sum(least(micros, %(cap)s::numeric))::float8 / 1e6,
         (sum(least(micros, %(cap)s::numeric) * least(micros, %(cap)s::numeric)) / 1e12)::float8,
         sum(least(micros, %(cap)s::numeric) * orders)::float8 / 1e6,
@@ -32,7 +32,7 @@ _BUYER_SUMS: Final = """
         coalesce(sum(micros - %(cap)s::numeric) FILTER (WHERE micros > %(cap)s::numeric), 0)::float8 / 1e6
 """
 BUYERS: Final = f"""
-    SELECT activity_id, experience_id, first_ms / {DAY_MS}, {_BUYER_SUMS}
+    SELECT activity_id, experience_id, first_ms / {DAY_MS}, count(*), {_MONEY}
     {_ENTERED_BUYERS} GROUP BY 1, 2, 3
 """
 """Query for the sums of the buyers of each cohort; `cap` is in micros, NULL for none."""
@@ -44,7 +44,7 @@ AMOUNTS: Final = f"""
 """Query for the buyers of each experience by the bin of their revenue."""
 
 VISITORS: Final = f"""
-    SELECT own.activity_id, experience_id, first_ms / {DAY_MS},
+    SELECT own.activity_id, experience_id, first_ms / %(step)s::bigint,
         coalesce(greatest(last_click_ms, last_order_ms) >= first_ms, false), own.orders, micros::float8 / {MICROS},
         history.has_acted IS NOT NULL, coalesce(history.has_acted, false), coalesce(history.orders, 0),
         coalesce(history.revenue, 0)
@@ -62,7 +62,22 @@ VISITORS: Final = f"""
     ) AS history ON true
     WHERE experience_id IS NOT NULL AND first_ms >= coalesce(since_ms, 0)
 """
-"""Query for the visitors of each activity, with what they did in a period before."""
+"""Query for the visitors of each activity, with what they did in a period before.
+
+The time of the first impression is in steps of `step` milliseconds.
+"""
+
+SUMS_OF_VISITORS: Final = f"""
+    SELECT {{value}}, activity_id, experience_id, first_ms / {QUARTER_MS}, (first_ms >= coalesce(since_ms, 0))::int AS entered,
+        count(*), count(*) FILTER (WHERE {HAS_CONVERTED}), sum(orders), div(sum(micros), {MICROS}),
+        mod(sum(micros), {MICROS}), sum(unusable), count(*) FILTER (WHERE orders > 0), {_MONEY}
+    FROM targetry_participation AS own LEFT JOIN targetry_counted USING (activity_id)
+    WHERE experience_id IS NOT NULL GROUP BY 1, 2, 3, 4, 5
+"""
+"""Query for the sums of visitors by a value and the quarter of an hour of the first impression."""
+
+FACT: Final = "coalesce(facts ->> %(name)s, '')"
+"""Value of `SUMS_OF_VISITORS`: that of the fact `name`."""
 
 _WITH_SEGMENTS: Final = ", ".join(f"one.{name} - coalesce(named.{name}, 0) AS {name}" for name in SUMS)
 # A cohort's visitors without the fact are those that are in none of its segments.
@@ -82,7 +97,7 @@ SEGMENT_COHORTS: Final = f"""
 """Query for the sums of each cohort by the value of the fact `name`, which comes first."""
 
 SEGMENT_BUYERS: Final = f"""
-    SELECT coalesce(facts ->> %(name)s, ''), activity_id, experience_id, first_ms / {DAY_MS}, {_BUYER_SUMS}
+    SELECT {FACT}, activity_id, experience_id, first_ms / {DAY_MS}, count(*), {_MONEY}
     {_ENTERED_BUYERS} GROUP BY 1, 2, 3, 4
 """
 """Query for the sums of the buyers of each cohort by the value of the fact `name`."""
