@@ -154,11 +154,13 @@ class _EventFactory:
 def _order_ms(time: datetime, reported_ms: int) -> int:
     """Return the epoch milliseconds of an order: when it was reported, unless it was made before.
 
-    A time without a zone can be one of any zone.
+    A time without a zone can be one of any zone. One in whole seconds is the last millisecond of
+    its second, so that the order does not precede an impression of the same second.
     """
     if time.tzinfo is None:
         return reported_ms
-    return max(0, min(reported_ms, (time - _EPOCH) // timedelta(milliseconds=1)))
+    made_ms = (time - _EPOCH) // timedelta(milliseconds=1)
+    return max(0, min(reported_ms, made_ms if time.microsecond else made_ms + 999))
 
 
 def _location(notification: Notification) -> str:
