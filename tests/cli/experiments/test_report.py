@@ -403,6 +403,19 @@ def test_no_line_is_wider_than_the_terminal(tmp_path: Path, width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
 
 
+def test_narrow_terminal_shows_all_columns(tmp_path: Path) -> None:
+    experiences = (
+        ExperienceDescription("0", "Everyday prices", 50.0),
+        ExperienceDescription("1", "Autumn prices", 50.0),
+    )
+    named = msgspec.structs.replace(ACTIVITY, experiences=experiences)
+    text = text_output("-d", kept(tmp_path, [*SPLIT, ORDER], named), width=60)
+
+    (heading,) = (line for line in text.splitlines() if "Lift" in line)
+    assert heading.split()[-2:] == ["p-value", "Orders"]
+    assert "1,234" in text.split("Autumn", 1)[1]
+
+
 SIGNATURES = {"rates.png": b"\x89PNG\r\n", "rates.SVG": b"<?xml"}
 
 

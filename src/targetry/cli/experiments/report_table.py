@@ -84,7 +84,7 @@ def _table(report: Report, activity: ActivityReport) -> Table:
     is_compared = activity.has_lifts
     is_conversion = activity.metric == "conversion"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("Experience", min_width=10, max_width=30, overflow="fold")
+    table.add_column("Experience", max_width=30, overflow="fold")
     headings = ["Converted", "Rate"] if is_conversion else ["Visitors", METRICS[activity.metric].label]
     for heading in (*headings, *(("Lift", "p-value") if is_compared else ())):
         table.add_column(heading, justify="right", overflow="fold")
