@@ -34,7 +34,7 @@ from targetry.ledger.location.copy import copy_ledger
 from targetry.ledger.location.erase import erase_visitors
 from targetry.ledger.location.export import LedgerTable, export_table
 from targetry.ledger.postgres import retention
-from targetry.ledger.postgres.counting import count_events, waiting_events
+from targetry.ledger.postgres.counting import MOST_AT_ONCE, PIECE, count_events, waiting_events
 from targetry.ledger.postgres.ledger import PostgresLedger
 from targetry.ledger.postgres.retention import prune_postgres
 from targetry.ledger.postgres.schema import MIGRATIONS
@@ -282,9 +282,9 @@ def test_work_for_a_new_order_does_not_grow_with_the_orders_of_its_visitor(url: 
         connection.execute("ANALYZE")  # as the server does from time to time
         ledger.record([order(3_000)])
         with connection.transaction():
-            before = read_purchases(connection)
+            before = rows_read(connection, "targetry_purchase")
             assert count_events(connection) == 1
-            assert read_purchases(connection) - before < 10
+            assert rows_read(connection, "targetry_purchase") - before < 10
         with ledger.reader() as reader:
             assert reader.sums()["1"].experiences["0"].orders == 2_001
 
@@ -321,28 +321,98 @@ def changed_purchases(connection: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-@pytest.mark.slow
 def test_many_earlier_orders_of_a_visitor_are_counted_in_pieces(url: str) -> None:
-    number = 20_005
+    number = 2 * PIECE + 5
+    sizes: list[int] = []
+
+    def record_another(done: int, waiting: int) -> None:
+        sizes.append(done)
+        if len(sizes) == 1:  # the first transaction queues the orders
+            assert waiting == 1 + number
+            ledger.record([event("other", visitor="bob", at=1)])
+        elif len(sizes) == 2:  # new events do not wait for the other pieces
+            assert connection.execute("SELECT sum(visitors) FROM targetry_cohort_sum").fetchone() == (2,)
+
     with open_without_counting(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "INSERT INTO targetry_event (id, kind, visitor, activity_id, experience_id, location, token, timestamp_ms, "
-            "session_id, order_id, order_total, recorded_ms) SELECT 'o' || n, 'order', 'ada', '', '', '', '', 5, '', "
-            "'o' || n, 1, 5 FROM generate_series(1, %s) AS n",
-            (number,),
-        )
+        insert_orders(connection, number, "'ada'", "'o' || n")
         count_events(connection)
         ledger.record([event("seen", visitor="ada", at=1)])
-        # The impression, then each order.
-        assert count_events(connection) == 1 + number
+        count_events(connection, progress=record_another)
+        assert sizes == [1, 1 + PIECE + 1, 1 + 2 * PIECE + 1, 1 + number]
         with ledger.reader() as reader:
+            assert reader.uncounted == 0
             assert reader.sums()["1"].experiences["0"].orders == number
 
 
-def read_purchases(connection: psycopg.Connection[Any]) -> int:
-    """Return the number of rows that the connection has read of the table of purchases."""
+def insert_orders(connection: psycopg.Connection[Any], number: int, visitor: str, order_id: str) -> None:
+    """Insert orders without an activity; visitor and id are SQL expressions of their number `n`."""
+    connection.execute(
+        "INSERT INTO targetry_event (id, kind, visitor, activity_id, experience_id, location, token, timestamp_ms, "
+        f"session_id, order_id, order_total, recorded_ms) SELECT 'o' || n, 'order', {visitor}, '', '', '', '', 5 + n, '', "
+        f"{order_id}, n % 9, 5 FROM generate_series(1, {number}) AS n"
+    )
+
+
+def test_order_id_of_many_orders_counts_the_next_one_after_a_removal(url: str) -> None:
+    number = PIECE + 5
+    with open_without_counting(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+        ledger.record([event(f"seen{n}", visitor=f"v{n}", at=1) for n in range(4)])
+        insert_orders(connection, number, "'v' || n % 4", "'same'")
+        count_events(connection)
+        connection.execute("DELETE FROM targetry_event WHERE id IN ('o1', 'o2')")
+        sizes: list[int] = []
+        count_events(connection, progress=lambda done, _: sizes.append(done))
+        # The visitors of both events and the id, and then the orders.
+        assert sizes == [3, 3 + PIECE, 3 + number - 2]
+        bought = connection.execute("SELECT visitor, event_id FROM targetry_purchase").fetchall()
+        assert bought == [("v3", "o3")]
+
+
+def test_sums_with_many_orders_equal_those_of_sqlite_over_removals(url: str) -> None:
+    """Let visitors enter, lose impressions and orders, and share order ids with many orders."""
+    with open_without_counting(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+        insert_orders(
+            connection,
+            3 * MOST_AT_ONCE,
+            "'v' || n % 2",
+            "CASE n % 3 WHEN 0 THEN 'o' || n WHEN 1 THEN 'same' END",
+        )
+        count_events(connection)
+        shown = [
+            event(
+                f"seen{n}",
+                "click" if n % 5 == 4 else "impression",
+                f"v{n % 2}",
+                1 + n * 400,
+                experience_id=str(n // 2 % 2),
+            )
+            for n in range(8)
+        ]
+        ledger.record(shown)
+        for removed in ("'seen0', 'seen3'", "'o1', 'o7', 'o9'", "'seen1', 'o2', 'seen4'"):
+            connection.execute(f"DELETE FROM targetry_event WHERE id IN ({removed})")
+            assert_equal_sums(ledger, list(ledger.events()), [], 100.0)
+
+
+def test_work_for_new_visitors_does_not_grow_with_the_events_of_another_one(url: str) -> None:
+    with open_without_counting(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+        insert_orders(connection, 3_000, "'ada'", "'o' || n")
+        ledger.record([event("seen", visitor="ada")])
+        count_events(connection)
+        connection.execute("ANALYZE")  # all visitors seem to be the same
+        ledger.record([event(f"seen{n}", visitor=f"v{n}") for n in range(50)])
+        with connection.transaction():
+            before = [rows_read(connection, table) for table in ("targetry_event", "targetry_purchase")]
+            assert count_events(connection) == 50
+            after = [rows_read(connection, table) for table in ("targetry_event", "targetry_purchase")]
+        assert after[0] - before[0] < 10_000  # one scan of the small table
+        assert after[1] - before[1] < 500
+
+
+def rows_read(connection: psycopg.Connection[Any], table: str) -> int:
+    """Return the number of rows of a table that the connection has read."""
     row = connection.execute(
-        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'targetry_purchase'"
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = %s", (table,)
     ).fetchone()
     assert row is not None
     return int(row[0])
@@ -424,6 +494,7 @@ def test_ledger_of_the_third_format_gets_sums_of_segments(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP TABLE targetry_segment_sum; UPDATE targetry_ledger SET format = 3")
         connection.execute("ALTER TABLE targetry_participation DROP COLUMN facts")
+        connection.execute("ALTER TABLE targetry_recount DROP COLUMN seqs")
         connection.execute("INSERT INTO targetry_uncounted SELECT seq FROM targetry_event")
     with open_reader(url) as reader:
         assert reader.sums()["1"].experiences["0"].visitors == 9

@@ -8,9 +8,10 @@ The queues make each step exact: an event leaves its queue in the transaction th
 steps can be repeated without an effect, because they keep the earliest or the latest event; only
 impressions are added up.
 
-The work of a transaction does not grow with the orders of a visitor: a removed event takes its
-purchase away and leaves the others, and the many earlier orders of a visitor who enters an activity
-are queued again.
+A removed event takes its purchase away and leaves the others of its visitor. The earlier orders of
+a visitor who enters an activity count for it, too, and a removed order lets another order of the
+same id count. If they are many, they are queued again in pieces, which new events do not wait for:
+each transaction counts new events and one piece.
 """
 
 from __future__ import annotations
@@ -22,13 +23,22 @@ from targetry.ledger.database import Progress, no_progress
 from targetry.ledger.event import MAX_ORDER_TOTAL
 from targetry.ledger.schema import DAY_MS, MICROS
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Format of the tables that these statements fill."""
 
 LOCK: Final = 0x54524761
 """Key of the advisory lock of the process that counts or removes events."""
 
+PIECES_FORMAT: Final = 5
+"""The first format that queues pieces."""
+
 _CHUNK: Final = 20_000
+MOST_AT_ONCE: Final = 1_000
+"""Orders of a visitor or of an id up to which one transaction counts them again."""
+
+PIECE: Final = 5_000
+"""Orders of a piece."""
+
 _FIELDS: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total, facts"
 IS_IMPRESSION: Final = "kind IN ('impression', 'display') AND activity_id <> '' AND experience_id <> ''"
 """SQL condition for an event that is an impression of an activity."""
@@ -98,6 +108,7 @@ _EARLIER_ORDERS: Final = (
 )
 _START: Final = """
     CREATE TEMP TABLE fresh (seq bigint) ON COMMIT DROP;
+    CREATE TEMP TABLE again (seq bigint) ON COMMIT DROP;
     CREATE TEMP TABLE removed (visitor text COLLATE "C", order_id text COLLATE "C") ON COMMIT DROP
 """
 _TAKE: Final = (
@@ -110,12 +121,19 @@ _TAKE: Final = (
     """,
     f"""
     WITH taken AS (
-        DELETE FROM targetry_recount WHERE ctid = ANY (ARRAY(SELECT ctid FROM targetry_recount LIMIT {_CHUNK}))
+        DELETE FROM targetry_recount
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM targetry_recount WHERE seqs IS NULL LIMIT {_CHUNK}))
         RETURNING visitor, order_id
     ) INSERT INTO removed SELECT visitor, order_id FROM taken
     """,
+    """
+    WITH taken AS (
+        DELETE FROM targetry_recount
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM targetry_recount WHERE seqs IS NOT NULL LIMIT 1)) RETURNING seqs
+    ) INSERT INTO again SELECT unnest(seqs) FROM taken
+    """,
 )
-"""Statements that take a chunk from each queue."""
+"""Statements that take a chunk from each queue, and a piece."""
 
 
 def _add(kind: str, key: str, source: str) -> str:
@@ -131,32 +149,55 @@ def _add(kind: str, key: str, source: str) -> str:
     """
 
 
-_QUEUE_EARLIER_ORDERS: Final = f"""
-    INSERT INTO targetry_uncounted SELECT one.seq FROM entering CROSS JOIN LATERAL (
-        SELECT seq {_EARLIER_ORDERS} OFFSET 0
-    ) AS one WHERE has_many ON CONFLICT DO NOTHING
-"""
+def _queue_pieces(source: str) -> str:
+    """Return the statement that queues events in pieces; its result is their number."""
+    return f"""
+    WITH queued AS (
+        INSERT INTO targetry_recount (seqs) SELECT array_agg(seq) FROM (
+            SELECT seq, (row_number() OVER (ORDER BY seq) - 1) / {PIECE} AS piece FROM {source}
+        ) AS one GROUP BY piece ORDER BY piece RETURNING cardinality(seqs) AS number
+    ) SELECT coalesce(sum(number), 0) FROM queued
+    """
+
+
+_ORDERS_OF_ID: Final = "FROM targetry_event WHERE order_id = bought.order_id AND kind = 'order'"
+_QUEUE_SHARED_ORDERS: Final = _queue_pieces(
+    f"bought CROSS JOIN LATERAL (SELECT seq {_ORDERS_OF_ID} OFFSET 0) AS one WHERE has_many"
+)
+_QUEUE_EARLIER_ORDERS: Final = _queue_pieces(
+    f"entering CROSS JOIN LATERAL (SELECT seq {_EARLIER_ORDERS} OFFSET 0) AS one WHERE has_many"
+)
 _QUEUE_ORDERS_OF_LEAVING: Final = """
     WITH lost AS (
         DELETE FROM targetry_purchase AS own USING leaving
         WHERE own.visitor = leaving.visitor AND own.activity_id = leaving.activity_id AND NOT is_bound RETURNING order_key
-    ) INSERT INTO targetry_recount (order_id)
-        SELECT DISTINCT substr(order_key, 7) FROM lost WHERE starts_with(order_key, 'order ')
+    ), queued AS (
+        INSERT INTO targetry_recount (order_id)
+        SELECT DISTINCT substr(order_key, 7) FROM lost WHERE starts_with(order_key, 'order ') RETURNING 1
+    ) SELECT count(*) FROM queued
 """
-_QUEUING: Final = (_QUEUE_EARLIER_ORDERS, _QUEUE_ORDERS_OF_LEAVING)
+_QUEUING: Final = (_QUEUE_SHARED_ORDERS, _QUEUE_EARLIER_ORDERS, _QUEUE_ORDERS_OF_LEAVING)
 _STEPS: Final = (
-    # New events, those of visitors with removed events except orders, and those of removed orders.
+    # New events, orders with the ids of removed ones, and those events of visitors with removed
+    # events that decide: the first impression of each experience, and the last click.
     f"""
+    CREATE TEMP TABLE bought ON COMMIT DROP AS
+        SELECT order_id, EXISTS (SELECT 1 {_ORDERS_OF_ID} OFFSET {MOST_AT_ONCE}) AS has_many
+        FROM (SELECT DISTINCT order_id FROM removed WHERE order_id IS NOT NULL) AS bought;
+    INSERT INTO again SELECT one.seq FROM {_REMOVED_VISITORS} AS gone CROSS JOIN LATERAL (
+        (SELECT DISTINCT ON (activity_id, experience_id) seq FROM targetry_event
+        WHERE visitor = gone.visitor AND {IS_IMPRESSION} ORDER BY activity_id, experience_id, timestamp_ms, id)
+        UNION ALL
+        (SELECT DISTINCT ON (activity_id) seq FROM targetry_event
+        WHERE visitor = gone.visitor AND kind = 'click' ORDER BY activity_id, timestamp_ms DESC)
+        OFFSET 0
+    ) AS one;
+    INSERT INTO again SELECT one.seq FROM bought CROSS JOIN LATERAL (SELECT seq {_ORDERS_OF_ID} OFFSET 0) AS one
+        WHERE NOT has_many;
     CREATE TEMP TABLE counting ON COMMIT DROP AS
-        SELECT {_FIELDS} FROM targetry_event WHERE seq IN (SELECT seq FROM fresh)
-        UNION ALL SELECT one.* FROM {_REMOVED_VISITORS} AS gone CROSS JOIN LATERAL (
-            SELECT {_FIELDS} FROM targetry_event
-            WHERE visitor = gone.visitor AND kind IN ('impression', 'display', 'click') OFFSET 0
-        ) AS one
-        UNION ALL SELECT one.* FROM (SELECT DISTINCT order_id FROM removed) AS gone CROSS JOIN LATERAL (
-            SELECT {_FIELDS} FROM targetry_event WHERE order_id = gone.order_id AND kind = 'order' OFFSET 0
-        ) AS one;
+        SELECT {_FIELDS} FROM targetry_event WHERE seq IN (SELECT seq FROM fresh UNION SELECT seq FROM again);
     """,
+    _QUEUE_SHARED_ORDERS,
     f"""
     WITH gone AS (DELETE FROM targetry_impression_sum RETURNING *)
     INSERT INTO targetry_impression_sum SELECT activity_id, experience_id, sum(impressions) FROM (
@@ -169,7 +210,7 @@ _STEPS: Final = (
     # Earlier orders of visitors who enter an activity now; many of them are queued.
     f"""
     CREATE TEMP TABLE entering ON COMMIT DROP AS
-        SELECT visitor, EXISTS (SELECT 1 {_EARLIER_ORDERS} OFFSET {_CHUNK}) AS has_many FROM (
+        SELECT visitor, EXISTS (SELECT 1 {_EARLIER_ORDERS} OFFSET {MOST_AT_ONCE}) AS has_many FROM (
             SELECT DISTINCT visitor FROM (SELECT visitor, activity_id FROM counting WHERE {IS_IMPRESSION}) AS seen
             LEFT JOIN targetry_participation USING (visitor, activity_id) WHERE experience_id IS NULL
         ) AS entering;
@@ -337,9 +378,18 @@ def count_events(
     return done
 
 
-def waiting_events(connection: Any) -> int:
-    """Return the number of events, visitors and orders to count. Raises `psycopg.Error`."""
-    query = "SELECT (SELECT count(*) FROM targetry_uncounted) + (SELECT count(*) FROM targetry_recount)"
+def waiting_events(connection: Any, version: int = FORMAT) -> int:
+    """Return the number of events, visitors and orders to count.
+
+    Args:
+        connection: A connection to the ledger.
+        version: The format of its tables.
+
+    Raises:
+        psycopg.Error: The tables cannot be read.
+    """
+    entries = "coalesce(sum(coalesce(cardinality(seqs), 1)), 0)" if version >= PIECES_FORMAT else "count(*)"
+    query = f"SELECT (SELECT count(*) FROM targetry_uncounted) + (SELECT {entries} FROM targetry_recount)"
     return int(connection.execute(query).fetchone()[0])
 
 
@@ -352,8 +402,8 @@ def _count_chunk(connection: Any) -> tuple[int, int]:
         connection.execute(_START)
         taken = sum(int(connection.execute(statement).rowcount) for statement in _TAKE)
         for statement in _STEPS if taken else ():
-            rows = connection.execute(statement).rowcount
-            queued += int(rows) if statement in _QUEUING else 0
+            rows = connection.execute(statement)
+            queued += int(rows.fetchone()[0]) if statement in _QUEUING else 0
     return taken, queued
 
 

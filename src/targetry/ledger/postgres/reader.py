@@ -105,7 +105,7 @@ class PostgresReader:
                     _bring_up_to_date(connection, progress)
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 # The first statement takes the snapshot.
-                uncounted = waiting_events(connection) if version >= SUMS_FORMAT else 0
+                uncounted = waiting_events(connection, version) if version >= SUMS_FORMAT else 0
             except BaseException:
                 connection.close()
                 raise

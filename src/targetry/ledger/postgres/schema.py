@@ -109,6 +109,16 @@ MIGRATIONS: Final = (
     FROM targetry_event AS event WHERE event.id = first_id AND event.facts IS NOT NULL;
     {SUM_SEGMENTS.format(condition="true")};
     """,
+    # The numbers of distinct values are fixed, because a visitor with most of the events would let
+    # the planner read the whole table for each visitor.
+    """
+    ALTER TABLE targetry_recount ADD COLUMN seqs bigint[];
+    ALTER TABLE targetry_event ALTER COLUMN visitor SET (n_distinct = -0.2),
+        ALTER COLUMN order_id SET (n_distinct = -0.01);
+    ALTER TABLE targetry_participation ALTER COLUMN visitor SET (n_distinct = -0.5);
+    ALTER TABLE targetry_purchase ALTER COLUMN visitor SET (n_distinct = -0.5),
+        ALTER COLUMN order_key SET (n_distinct = -0.5);
+    """,
 )
 """Statements of each format, from the first one on."""
 
