@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from targetry.report.inference.estimates import Estimate, Moments
+from targetry.report.inference.estimates import Estimate, Moments, sum_of_squares
 
 
 def adjusted_estimates(groups: Sequence[Moments]) -> list[Estimate] | None:
@@ -28,8 +28,9 @@ def adjusted_estimates(groups: Sequence[Moments]) -> list[Estimate] | None:
         return None
     visitors = sum(one.visitors for one in groups)
     before = math.fsum(one.y for one in groups) / visitors
-    spread = math.fsum(one.yy for one in groups) - visitors * before * before
-    if not spread > 0:
+    squares = math.fsum(one.yy for one in groups)
+    spread = sum_of_squares(squares - visitors * before * before, squares, visitors)
+    if not spread:
         return None
     product = math.fsum(one.xy for one in groups) - before * math.fsum(one.x for one in groups)
     slope = product / spread
@@ -38,9 +39,7 @@ def adjusted_estimates(groups: Sequence[Moments]) -> list[Estimate] | None:
 
 def _adjusted(one: Moments, slope: float, before: float) -> Estimate:
     n, mean, own = one.visitors, one.x / one.visitors, one.y / one.visitors
-    spread = (
-        (one.xx - n * mean * mean)
-        - 2 * slope * (one.xy - n * mean * own)
-        + slope * slope * (one.yy - n * own * own)
-    )
-    return Estimate(n, mean - slope * (own - before), max(0.0, spread) / (n - 1) / n)
+    residue = mean - slope * own
+    terms = (one.xx, -2 * slope * one.xy, slope * slope * one.yy, -n * residue * residue)
+    spread = sum_of_squares(math.fsum(terms), math.fsum(map(abs, terms[:3])), n)
+    return Estimate(n, residue + slope * before, spread / (n - 1) / n)

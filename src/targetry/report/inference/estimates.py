@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+
 import msgspec
 
 
@@ -41,7 +44,7 @@ def mean_estimate(moments: Moments) -> Estimate | None:
     n = moments.visitors
     if n < 2:
         return None
-    spread = max(0.0, moments.xx - moments.x * moments.x / n)
+    spread = sum_of_squares(moments.xx - moments.x * moments.x / n, moments.xx, n)
     return Estimate(n, moments.x / n, spread / (n - 1) / n)
 
 
@@ -55,5 +58,17 @@ def ratio_estimate(moments: Moments) -> Estimate | None:
         return None
     ratio, mean = moments.x / moments.y, moments.y / n
     # The sum over visitors of (x - ratio · y)², whose mean is 0.
-    spread = max(0.0, moments.xx - 2 * ratio * moments.xy + ratio * ratio * moments.yy)
+    terms = (moments.xx, -2 * ratio * moments.xy, ratio * ratio * moments.yy)
+    spread = sum_of_squares(math.fsum(terms), math.fsum(map(abs, terms)), n)
     return Estimate(n, ratio, spread / (n - 1) / n / (mean * mean))
+
+
+def sum_of_squares(difference: float, size: float, visitors: int) -> float:
+    """Return a sum of squares that was computed as a difference; 0 if it is rounding alone.
+
+    Args:
+        difference: The sum of squares as computed.
+        size: The sum of the absolute values of the terms of the difference.
+        visitors: The number of values that each term adds up.
+    """
+    return difference if difference > (visitors + 4) * sys.float_info.epsilon * size else 0.0
