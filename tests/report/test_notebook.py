@@ -56,10 +56,10 @@ def test_notebook_shows_the_notes_of_the_report(tmp_path: Path) -> None:
     assert "1 visitor clicked or ordered without an earlier impression" in text
 
 
-def test_rate_without_a_conversion_has_no_interval(tmp_path: Path) -> None:
+def test_rate_has_the_interval_of_the_table(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, sync="NORMAL") as ledger:
         ledger.record([event("a")])
-    assert "0.00 %<small></small>" in load(tmp_path)._repr_html_()
+    assert "0.00 %<small>0.00 … 79.35</small>" in load(tmp_path)._repr_html_()
     printed = run("report", "-d", tmp_path, "--over-time").stdout
     assert "0.00…0.00" not in printed
 

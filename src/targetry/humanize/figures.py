@@ -46,6 +46,11 @@ def pluralize(number: int, one: str, several: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
+def format_signed_percent(value: float) -> str:
+    """Return a lift in percent with its sign, without the unit: `+5.1`; never `-0.0`."""
+    return f"{100 * value:+z.1f}"
+
+
 def format_p_value(value: float) -> str:
     """Return a p-value as `0.0312`; smaller values are `< 0.0001`."""
     return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"

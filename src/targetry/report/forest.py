@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from targetry.humanize.figures import format_signed_percent
 from targetry.report.by_segment import ActivitySegment, SegmentFigures, SegmentReport
 from targetry.report.inference.metrics import METRICS
 from targetry.report.panels import format_lift, round_ticks, shorten_name
@@ -46,8 +47,10 @@ class ForestRow(msgspec.Struct, frozen=True):
         """Lift and interval as a text."""
         if self.lift is None:
             return "too early"
-        ends = "" if self.interval is None else " ({:+.1f} … {:+.1f})".format(*_percent(self.interval))
-        return f"{100 * self.lift:+.1f} %{ends}"
+        ends = (
+            "" if self.interval is None else " ({} … {})".format(*map(format_signed_percent, self.interval))
+        )
+        return f"{format_signed_percent(self.lift)} %{ends}"
 
 
 class Forest(msgspec.Struct, frozen=True):
@@ -120,10 +123,6 @@ def _range(rows: Sequence[ForestRow], overall: Sequence[float]) -> tuple[float, 
     low, high = min(values), max(values)
     room = 0.06 * (high - low) or 0.1
     return low - room, high + room
-
-
-def _percent(interval: tuple[float, float]) -> tuple[float, float]:
-    return 100 * interval[0], 100 * interval[1]
 
 
 def render_forest(forest: Forest) -> str:

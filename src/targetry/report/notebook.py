@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from targetry.humanize.figures import format_signed_percent
 from targetry.ledger.location import open_upgraded
 from targetry.report.by_segment import SegmentReport, report_by_segment
 from targetry.report.forest import render_forest, segment_forest
@@ -122,10 +123,14 @@ def _row(position: int, one: ExperienceReport, activity: ActivityReport, report:
     metric = one.metrics.get(activity.metric)
     mean = lift = "–"
     if metric is not None:
-        unit = " %" if activity.metric == "conversion" else ""
-        mean = _with_interval(metric.mean, metric.interval, partial(format_mean, activity.metric), unit)
+        form = partial(format_mean, activity.metric)
+        rate = one.figures.rate
+        if activity.metric == "conversion" and rate is not None:
+            mean = _with_interval(rate.value, rate.interval, form, " %")
+        else:
+            mean = _with_interval(metric.mean, metric.interval, form, "")
         if metric.lift is not None:
-            lift = _with_interval(metric.lift.value, metric.lift.interval, _percent, " %")
+            lift = _with_interval(metric.lift.value, metric.lift.interval, format_signed_percent, " %")
     if position == 0 and any(other.verdict for other in activity.experiences):
         lift = "control"
     dot = f'<span style="color:{color_of(position)}">●</span>'
@@ -138,7 +143,3 @@ def _with_interval(value: float, interval: Interval | None, form: Callable[[floa
     is_known = interval is not None and interval.low < interval.high
     ends = "" if interval is None or not is_known else f"{form(interval.low)} … {form(interval.high)}"
     return f"{form(value)}{unit}<small>{ends}</small>"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:+.1f}"

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from targetry.cli.experiments.report_markdown import escape_markdown, markdown_notes
 from targetry.cli.rendering.output import console
-from targetry.humanize.figures import format_p_value
+from targetry.humanize.figures import format_p_value, format_signed_percent
 from targetry.humanize.text import truncate_text
 from targetry.report.by_segment import ActivitySegment, SegmentFigures, SegmentReport
 from targetry.report.inference.metrics import METRICS, format_mean
@@ -116,8 +116,8 @@ def _lift(one: SegmentFigures, position: int, compared: Sequence[int]) -> tuple[
     if one.lift is None or one.p_value is None:
         return "too early", "", ""
     ends = one.lift_interval
-    interval = "" if ends is None else f"{100 * ends[0]:+.1f}…{100 * ends[1]:+.1f}"
-    return f"{100 * one.lift:+.1f} %", interval, format_p_value(one.p_value)
+    interval = "" if ends is None else f"{format_signed_percent(ends[0])}…{format_signed_percent(ends[1])}"
+    return f"{format_signed_percent(one.lift)} %", interval, format_p_value(one.p_value)
 
 
 def _notes(report: Report, segments: SegmentReport, activity: ActivityReport) -> Iterator[str]:

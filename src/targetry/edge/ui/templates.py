@@ -148,4 +148,4 @@ def _hash(text: str) -> str:
 
 
 def _percent(value: float, sign: str = "", places: int = 1) -> str:
-    return f"{100 * value:{sign}.{places}f}"
+    return f"{100 * value:{sign}z.{places}f}"
