@@ -6,7 +6,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from support.cases import each_case
@@ -16,6 +16,7 @@ from targetry.errors import OptionError
 from targetry.ledger.sums import Cohort
 from targetry.report.comparison import Comparison, MetricLift, compare
 from targetry.report.inference.multiple_comparisons import holm
+from targetry.report.inference.statistics import Sample, rates_p_value
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
 
 pytest.importorskip("scipy")
@@ -74,7 +75,8 @@ VERDICTS = {
     "early for the other": (59, 19, PLANNED, "too early"),
     "few of many": (400, 19, PLANNED, "worse"),
     "none of many": (400, 0, PLANNED, "worse"),
-    "one look has no least count": (19, 400, ReportOptions(fixed=True), "better"),
+    "control with few of many at one look": (19, 400, ReportOptions(fixed=True), "better"),
+    "too early at one look": (7, 30, ReportOptions(fixed=True), "too early"),
     "one look": (1_031, 1_130, ReportOptions(fixed=True), "better"),
     "the same at every look": (1_031, 1_130, PLANNED, "not yet"),
     "less confidence": (1_031, 1_130, ReportOptions(planned=60_000, confidence=0.6), "better"),
@@ -85,6 +87,29 @@ VERDICTS = {
 def test_verdict(control: int, other: int, options: ReportOptions, verdict: str) -> None:
     made = compared({0: cohort(20_600, control)}, {0: cohort(20_600, other)}, options=options)
     assert made.metrics[1]["conversion"].verdict == verdict
+
+
+# visitors and conversions of both → verdict
+NEARLY_ALL_CONVERT = {
+    "others are too few": (cohort(1_980, 1_960), cohort(20, 20), "too early"),
+    "others are enough": (cohort(1_980, 1_960), cohort(2_000, 1_900), "worse"),
+    "few others of many": (cohort(2_000, 1_990), cohort(2_000, 1_500), "worse"),
+}
+
+
+@each_case("control, other, verdict", NEARLY_ALL_CONVERT.values(), ids=NEARLY_ALL_CONVERT)
+def test_verdict_where_nearly_all_convert(control: Cohort, other: Cohort, verdict: str) -> None:
+    assert compared({0: control}, {0: other}).metrics[1]["conversion"].verdict == verdict
+
+
+def test_direction_is_that_of_the_strongest_look() -> None:
+    days = ({0: cohort(5_000, n), 1: cohort(5_000, m)} for n, m in ((500, 500), (610, 350), (700, 700)))
+    made = compared(*days).metrics[1]["conversion"]
+    assert made.lift is not None
+    assert made.lift.interval is not None
+    assert made.lift.interval.low < made.lift.value < 0
+    assert made.lift.p_value < 0.05
+    assert made.verdict == "better"
 
 
 def test_broken_split_takes_the_verdicts_away() -> None:
@@ -217,21 +242,37 @@ def test_figures_of_each_day_end_with_those_of_the_report() -> None:
 money = st.lists(st.floats(0.01, 500), min_size=25, max_size=60)
 
 
-@given(money, money, st.integers(60, 5_000), st.booleans(), st.sampled_from([0.8, 0.95, 0.99]))
+@given(
+    money,
+    money,
+    st.integers(60, 5_000),
+    st.booleans(),
+    st.sampled_from([0.8, 0.95, 0.99]),
+    st.sampled_from(METRIC_NAMES),
+)
 @settings(max_examples=examples(150), deadline=None)
 def test_interval_excludes_zero_exactly_if_the_latest_look_is_significant(
-    one: list[float], other: list[float], visitors: int, fixed: bool, confidence: float
+    one: list[float], other: list[float], visitors: int, fixed: bool, confidence: float, metric: str
 ) -> None:
-    options = ReportOptions(fixed=fixed, confidence=confidence)
+    options = ReportOptions(fixed=fixed, confidence=confidence, metric=metric)
+    assume(not (fixed and metric == "conversion"))  # its test is Pearson's or Fisher's
     groups = [{0: cohort(visitors, len(amounts), tuple(amounts))} for amounts in (one, other)]
-    made = compared(*groups, options=options)
-    for name in METRIC_NAMES:
-        report = made.metrics[1][name]
-        if report.lift is None or report.lift.interval is None or name != options.primary_metric:
-            continue
-        interval = report.lift.interval
-        if min(abs(interval.low), abs(interval.high)) > 1e-9:
-            assert (interval.low > 0 or interval.high < 0) == (report.lift.p_value < options.alpha)
+    lift = compared(*groups, options=options).metrics[1][metric].lift
+    assume(lift is not None and lift.interval is not None)
+    assert lift is not None
+    assert lift.interval is not None
+    if min(abs(lift.interval.low), abs(lift.interval.high)) > 1e-9:
+        assert (lift.interval.low > 0 or lift.interval.high < 0) == (lift.p_value < options.alpha)
+
+
+@each_case("conversions", [(25, 41), (21, 60), (1_031, 1_130)])
+def test_one_look_at_rates_has_the_corrected_p_value_of_their_test(conversions: tuple[int, int]) -> None:
+    options = ReportOptions(fixed=True)
+    first, second = (cohort(2_000, one) for one in conversions)
+    test, _ = rates_p_value(Sample(conversions[1], 2_000), Sample(conversions[0], 2_000))
+    made = compared({0: first}, {0: second}, {0: second}, options=options)
+    assert lift_of(compared({0: first}, {0: second}, options=options)).p_value == test
+    assert [lift_of(made, place).p_value for place in (1, 2)] == holm([test, test])
 
 
 @given(st.lists(st.tuples(st.integers(1, 400), st.integers(0, 400)), min_size=2, max_size=12))
@@ -306,11 +347,13 @@ def test_guardrails_need_a_confidence_above_a_half(confidence: float) -> None:
 
 
 def test_values_that_do_not_vary_have_no_interval() -> None:
-    made = compared({0: cohort(500, 500)}, {0: cohort(500, 500)}, options=ReportOptions(margin=0.1))
-    lift = made.metrics[1]["conversion"].lift
-    assert lift is not None
-    assert (lift.value, lift.interval, lift.p_value) == (0.0, None, 1.0)
-    assert made.metrics[1]["conversion"].verdict == "not yet"
+    options = ReportOptions(margin=0.1, metric="rpo")
+    same = {0: cohort(500, 60, (50 / 3,) * 60)}
+    made = compared(same, same, options=options).metrics[1]["rpo"]
+    assert made.lift is not None
+    assert (made.lift.value, made.lift.interval, made.lift.p_value) == (0.0, None, 1.0)
+    assert (made.interval.low, made.interval.high) == (made.mean, made.mean)
+    assert made.verdict == "not yet"
 
 
 def test_lift_of_a_rate_is_at_least_minus_100_percent() -> None:

@@ -29,7 +29,8 @@ class MetricLift(msgspec.Struct, frozen=True, rename="camel"):
     """Relative difference to the control's mean; a `value` of 0.1 is 10 % more.
 
     `interval` is that of the latest look, None while the control's mean may be 0. `p_value` is the
-    least of all looks, corrected for the number of comparisons. `has_drifted` says that no lift
+    least of all looks, corrected for the number of comparisons; for one look at a conversion rate
+    it is that of Pearson's or Fisher's test. `has_drifted` says that no lift
     lies within the intervals of all looks. `n_star` is the number of visitors at which the interval
     is tightest; it and `e_value` are None for one look. `variance_left` is the variance of the
     difference as a part of that without the adjustment by values from before the test, None without
@@ -50,7 +51,8 @@ class MetricReport(msgspec.Struct, frozen=True, rename="camel"):
     """Figures of a metric of an experience.
 
     `n` is the number of visitors, `counted` that of converters or buyers, of which `least` are
-    needed before the experience is compared. `lift` is None for the control, before that, and for a
+    needed before the experience is compared; of a conversion rate above one half, `counted` is that
+    of the visitors who do not convert. `lift` is None for the control, before that, and for a
     control whose mean is 0.
     """
 
@@ -215,11 +217,10 @@ def _verdict(
     if compared is None or p_value is None:
         return None
     if lift is None:  # the control's mean is 0, and the other's is above it
-        return "better" if p_value < options.alpha and compared.z > 0 else "not yet"
+        return "better" if p_value < options.alpha and compared.strongest_z > 0 else "not yet"
     if lift.p_value < options.alpha and not lift.has_drifted:
-        # The intervals of all looks say the direction; the latest lift can be on the other side.
-        is_better = compared.low > 0 or (compared.high >= 0 and lift.value > 0)
-        return "better" if is_better else "worse"
+        # The direction is that of the evidence; the latest lift can be on the other side.
+        return "better" if compared.strongest_z > 0 else "worse"
     margin, interval = options.margin, None if lift.has_drifted else lift.interval
     if margin is not None and interval is not None and -margin < interval.low and interval.high < margin:
         return "no difference"

@@ -68,8 +68,8 @@ class Compared(NamedTuple):
     """Lift of an experience after a look.
 
     `lift` is None if the control's mean is 0. `p_value` is the least so far, `z` the difference in
-    standard errors. `low` and `high` bound the lifts within the intervals of all looks; `low` is
-    above `high` if there are none.
+    standard errors, and `strongest_z` that of the look with the least p-value. `low` and `high`
+    bound the lifts within the intervals of all looks; `low` is above `high` if there are none.
     `variance_left` is the variance of the difference as a part of that without an adjustment by
     values from before the test; None without one.
     """
@@ -78,6 +78,7 @@ class Compared(NamedTuple):
     interval: Interval | None
     p_value: float
     z: float
+    strongest_z: float
     visitors: int
     low: float
     high: float
@@ -144,10 +145,13 @@ def follow(
             continue
         estimate, counted, compared, narrow = latest, metric.count(own), None, None
         is_broken = _is_broken(metric, own, control)
-        is_early = method.sequence is not None and not is_broken and _is_early(metric, own, control)
-        pair = _pair(metric, own, control, latest) if is_compared and not is_early else None
+        is_early = not is_broken and _is_early(metric, own, control)
+        has_lift = is_compared and not (is_early and method.sequence)
+        pair = _pair(metric, own, control, latest) if has_lift else None
         if pair is not None and (pair.control.mean > 0 or (is_broken and not pair.control.mean)):
-            compared = so_far.add(metric, method, pair)
+            is_own_test = method.sequence is None and pair.variance_left is None
+            p_value = metric.one_look(own, control) if is_own_test else None
+            compared = so_far.add(metric, method, pair, p_value)
             if one_look is not None:
                 narrow = _lift_interval(metric, pair.own, pair.control, one_look)
         if looks is not None:
@@ -188,16 +192,17 @@ class _LooksSoFar:
     """Least p-value of the looks so far, and the bounds that their intervals have in common."""
 
     def __init__(self) -> None:
-        self._p_value = 1.0
+        self._p_value, self._strongest_z = 1.0, 0.0
         self._low, self._high = -math.inf, math.inf
 
-    def add(self, metric: ReportMetric, method: Method, pair: _Pair) -> Compared:
-        """Return the lift of one more look."""
+    def add(self, metric: ReportMetric, method: Method, pair: _Pair, p_value: float | None) -> Compared:
+        """Return the lift of one more look; `p_value` replaces that of the method."""
         own, control, variance_left = pair
         visitors = own.visitors + control.visitors
         z = difference_in_errors(own, control)
-        least = self._p_value if method.sequence else 1.0
-        self._p_value = min(least, method.p_value(z, visitors))
+        p_value = method.p_value(z, visitors) if p_value is None else p_value
+        if p_value < self._p_value or not method.sequence:
+            self._p_value, self._strongest_z = p_value, z
         interval = _lift_interval(metric, own, control, method.multiplier(visitors))
         if interval is not None and method.sequence:
             self._low, self._high = max(self._low, interval.low), min(self._high, interval.high)
@@ -206,6 +211,7 @@ class _LooksSoFar:
             interval,
             self._p_value,
             z,
+            self._strongest_z,
             visitors,
             self._low,
             self._high,

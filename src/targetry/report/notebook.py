@@ -120,17 +120,12 @@ def _activity(activity: ActivityReport, report: LoadedReport) -> Iterator[str]:
 
 
 def _row(position: int, one: ExperienceReport, activity: ActivityReport, report: Report) -> str:
-    metric = one.metrics.get(activity.metric)
     mean = lift = "–"
-    if metric is not None:
-        form = partial(format_mean, activity.metric)
-        rate = one.figures.rate
-        if activity.metric == "conversion" and rate is not None:
-            mean = _with_interval(rate.value, rate.interval, form, " %")
-        else:
-            mean = _with_interval(metric.mean, metric.interval, form, "")
-        if metric.lift is not None:
-            lift = _with_interval(metric.lift.value, metric.lift.interval, format_signed_percent, " %")
+    if (found := activity.primary_mean(one)) is not None:
+        unit = " %" if activity.metric == "conversion" else ""
+        mean = _with_interval(found.value, found.interval, partial(format_mean, activity.metric), unit)
+    if (difference := activity.primary_lift(one)) is not None:
+        lift = _with_interval(difference.value, difference.interval, format_signed_percent, " %")
     if position == 0 and any(other.verdict for other in activity.experiences):
         lift = "control"
     dot = f'<span style="color:{color_of(position)}">●</span>'

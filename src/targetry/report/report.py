@@ -177,11 +177,17 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
         return None if metric is None else Rate(metric.mean, metric.interval)
 
     def primary_lift(self, experience: ExperienceReport) -> Lift | MetricLift | None:
-        """Return the lift of an experience by the primary metric, None if it is not compared."""
-        if self.metric == "conversion":
-            return experience.lift
+        """Return the lift of an experience by the primary metric, None if it is not compared.
+
+        Its p-value is the corrected one, which the verdict follows.
+        """
         metric = experience.metrics.get(self.metric)
-        return None if metric is None else metric.lift
+        corrected = None if metric is None else metric.lift
+        if self.metric != "conversion":
+            return corrected
+        if experience.lift is None or corrected is None:
+            return experience.lift
+        return msgspec.structs.replace(experience.lift, p_value=corrected.p_value)
 
     def experience(self, key: str) -> ExperienceReport:
         """Return an experience by its id or name. Raises `OptionError` if there is none."""

@@ -77,6 +77,23 @@ def test_figures_are_valid_at_every_look_by_default(tmp_path: Path) -> None:
     )
 
 
+THREE = ActivityDescription(
+    "1", "Hero", "ab", tuple(ExperienceDescription(key, key, 100 / 3) for key in ("A", "B", "C"))
+)
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_one_look_shows_the_p_values_that_its_verdicts_follow(tmp_path: Path, form: str) -> None:
+    events = [*outcome("A", 1000, 100), *outcome("B", 1000, 130), *outcome("C", 1000, 100)]
+    folder = kept(tmp_path, events, THREE)
+    made = json.loads(text_output("-d", folder, "--fixed", "-o", "json"))["activities"][0]["experiences"][1]
+    assert made["lift"]["pValue"] == pytest.approx(0.0355, abs=5e-5)
+    assert made["verdict"] == "not yet"
+    text = text_output("-d", folder, "--fixed", "-o", form, width=100)
+    assert "0.0710" in text
+    assert "0.0355" not in text
+
+
 DAY_MS = 86_400_000
 GROUPS = ("0", 400, 5.0), ("1", 600, 4.0)
 

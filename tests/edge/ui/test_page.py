@@ -100,7 +100,7 @@ def recorded(tmp_path: Path) -> Iterator[TestClient]:
     """Start an edge whose ledger holds two experiences with visitors."""
     with Ledger.open(tmp_path) as ledger:
         ledger.describe([ACTIVITY])
-        ledger.record(outcome("0", 60, 24) + outcome("1", 60, 48))
+        ledger.record(outcome("0", 60, 20) + outcome("1", 60, 40))
         payload = GivenArtifact(shop_path(), None)
         yield TestClient(EdgeApplication(Edge(payload, ledger=ledger, report_cache=ReportCache(ledger))))
 
@@ -429,7 +429,7 @@ def test_segments_are_shown_by_the_chosen_fact(tmp_path: Path) -> None:
     pytest.importorskip("scipy")
     events = [
         msgspec.structs.replace(one, facts={"browser": "fire<fox"})
-        for one in outcome("0", 60, 24) + outcome("1", 60, 48)
+        for one in outcome("0", 60, 20) + outcome("1", 60, 40)
     ]
     with Ledger.open(tmp_path) as ledger:
         ledger.describe([ACTIVITY])
@@ -457,7 +457,7 @@ def test_broken_split_is_said_first_and_colors_no_figure(tmp_path: Path) -> None
         ledger.record(outcome("0", 900, 90) + outcome("1", 400, 160))
         edge = Edge(GivenArtifact(shop_path(), None), ledger=ledger, report_cache=ReportCache(ledger))
         page = TestClient(EdgeApplication(edge)).get("/report").text
-    assert page.index("The split differs from the shares") < page.index("<table>")
+    assert page.index("The split differs from the shares") < page.index("<th>Experience</th>")
     assert 'class="p"' in page
     assert 'class="p up"' not in page
 
@@ -465,7 +465,7 @@ def test_broken_split_is_said_first_and_colors_no_figure(tmp_path: Path) -> None
 def test_report_is_served_as_json(recorded: TestClient) -> None:
     pytest.importorskip("scipy")
     (activity,) = [one for one in recorded.get("/report.json").json()["activities"] if one["id"] == "1"]
-    assert [one["conversions"] for one in activity["experiences"]] == [24, 48]
+    assert [one["conversions"] for one in activity["experiences"]] == [20, 40]
 
 
 def test_plot_is_an_svg_with_a_strict_policy(recorded: TestClient) -> None:

@@ -11,7 +11,7 @@ from targetry.cli.experiments.report_notes import (
     looks_by_day,
     variance_text,
 )
-from targetry.humanize.figures import format_p_value
+from targetry.humanize.figures import format_p_value, format_signed_percent
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.statistics import Interval
@@ -90,8 +90,12 @@ def _mean(activity: ActivityReport, mean: float) -> str:
 
 
 def _lift(value: float, interval: Interval | None) -> str:
-    ends = "" if interval is None else f" ({100 * interval.low:+.1f} … {100 * interval.high:+.1f})"
-    return f"{100 * value:+.1f} %{ends}"
+    ends = (
+        ""
+        if interval is None
+        else f" ({format_signed_percent(interval.low)} … {format_signed_percent(interval.high)})"
+    )
+    return f"{format_signed_percent(value)} %{ends}"
 
 
 def _row(report: Report, activity: ActivityReport, one: ExperienceReport) -> str:

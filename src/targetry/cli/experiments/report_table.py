@@ -21,6 +21,7 @@ from targetry.humanize.figures import (
     describe_removal,
     describe_uncounted,
     format_p_value,
+    format_signed_percent,
     format_time,
     pluralize,
 )
@@ -123,7 +124,7 @@ def _lift_cells(report: Report, activity: ActivityReport, one: ExperienceReport)
     is_sure = found.interval is not None and found.p_value < 1 - report.confidence
     color = ("green" if found.value > 0 else "red") if is_sure and one.verdict in ("better", "worse") else ""
     return [
-        _with_interval(f"{_percent(found.value)} %", found.interval, _percent),
+        _with_interval(f"{format_signed_percent(found.value)} %", found.interval, format_signed_percent),
         Text(format_p_value(found.p_value), color),
     ]
 
@@ -132,10 +133,6 @@ def _with_interval(text: str, interval: Interval | None, form: Callable[[float],
     if interval is None or interval.low == interval.high:  # no value differs from another one yet
         return Text(text)
     return _two_lines(text, f"{form(interval.low)}…{form(interval.high)}")
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:+.1f}"
 
 
 def _two_lines(first: str, second: str) -> Text:
@@ -228,7 +225,7 @@ def _look_cells(activity: ActivityReport, look: Look) -> list[Text]:
         return [mean, Text("–"), Text("")]
     return [
         mean,
-        _with_interval(f"{_percent(look.lift)} %", look.lift_interval, _percent),
+        _with_interval(f"{format_signed_percent(look.lift)} %", look.lift_interval, format_signed_percent),
         Text(format_p_value(look.p_value)),
     ]
 

@@ -15,6 +15,7 @@ from targetry.report.inference.estimates import (
     rate_estimate,
     ratio_estimate,
 )
+from targetry.report.inference.statistics import Sample, rates_p_value
 from targetry.report.inference.visitor_sums import HistoricCohort
 
 _LARGE: Final = 10_000
@@ -24,10 +25,13 @@ class ReportMetric(NamedTuple):
     """ReportMetric of a visitor.
 
     `estimate` computes the mean of a group; `count` counts the visitors that carry the metric, of
-    whom a group needs `least` before its figures are compared. `bounds` are those of the mean.
-    `adjust` computes the means of groups that are compared, adjusted by the values from before the
-    test; it returns None without them. `compares_few` says that a mean of few is compared, if there
-    would be many without a difference.
+    whom a group needs `least` before its figures are compared. For a conversion rate it counts the
+    converters or the other visitors, whichever are fewer, since the variance depends on both.
+    `bounds` are those of the mean. `adjust` computes the means of groups that are compared,
+    adjusted by the values from before the test; it returns None without them. `compares_few` says
+    that a mean of few is compared, if there would be many without a difference. `one_look` returns
+    the p-value of the metric's own test for one look at a group and the control; None if it has
+    none.
     """
 
     label: str
@@ -37,10 +41,15 @@ class ReportMetric(NamedTuple):
     bounds: tuple[float, float] = (-math.inf, math.inf)
     adjust: Callable[[Sequence[Cohort]], list[Estimate] | None] = lambda _: None
     compares_few: bool = True
+    one_look: Callable[[Cohort, Cohort], float | None] = lambda *_: None
 
 
 def _rate(sums: Cohort) -> Estimate | None:
     return rate_estimate(sums.visitors, sums.conversions)
+
+
+def _rates_p_value(own: Cohort, control: Cohort) -> float:
+    return rates_p_value(*(Sample(one.conversions, one.visitors) for one in (own, control)))[0]
 
 
 def _orders(sums: Cohort) -> Estimate | None:
@@ -86,8 +95,8 @@ def _adjusted(name: str, groups: Sequence[tuple[Cohort, float, float]]) -> list[
     return adjusted_estimates(moments)
 
 
-def _converters(sums: Cohort) -> int:
-    return sums.conversions
+def _fewer_converters_or_others(sums: Cohort) -> int:
+    return min(sums.conversions, sums.visitors - sums.conversions)
 
 
 def _buyers(sums: Cohort) -> int:
@@ -95,7 +104,15 @@ def _buyers(sums: Cohort) -> int:
 
 
 METRICS: Final[Mapping[str, ReportMetric]] = {
-    "conversion": ReportMetric("Conversion", _rate, _converters, 20, (0.0, 1.0), _adjusted_rates),
+    "conversion": ReportMetric(
+        "Conversion",
+        _rate,
+        _fewer_converters_or_others,
+        20,
+        (0.0, 1.0),
+        _adjusted_rates,
+        one_look=_rates_p_value,
+    ),
     "orders": ReportMetric("Orders per visitor", _orders, _buyers, 25, (0.0, math.inf), _adjusted_orders),
     "revenue": ReportMetric("Revenue per visitor", _revenue, _buyers, 25, adjust=_adjusted_revenue),
     "rpo": ReportMetric("Revenue per order", _revenue_per_order, _buyers, 25, compares_few=False),

@@ -97,7 +97,7 @@ def lift(sample: Sample, control: Sample, confidence: float = CONFIDENCE) -> Lif
     """Return the lift; None if the control has no conversion. Raises `MissingExtraError`."""
     if not control.conversions:
         return None
-    p_value, test = _p_value(sample, control)
+    p_value, test = rates_p_value(sample, control)
     return Lift(sample.rate / control.rate - 1, _lift_interval(sample, control, confidence), p_value, test)
 
 
@@ -135,7 +135,8 @@ def _lift_interval(sample: Sample, control: Sample, confidence: float) -> Interv
     return Interval(low - 1, high - 1)
 
 
-def _p_value(sample: Sample, control: Sample) -> tuple[float, str]:
+def rates_p_value(sample: Sample, control: Sample) -> tuple[float, str]:
+    """Return the p-value of Pearson's or Fisher's test and its name. Raises `MissingExtraError`."""
     table = [[one.conversions, one.visitors - one.conversions] for one in (sample, control)]
     columns = [sum(row[column] for row in table) for column in (0, 1)]
     if not columns[1]:  # all visitors converted
