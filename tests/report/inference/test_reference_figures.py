@@ -37,6 +37,14 @@ def rate(conversions: int, visitors: int) -> Estimate:
     return made
 
 
+@each_case("alpha, planned", [(0.05, 10**18), (0.9998, 10**15), (1e-9, 100)])
+def test_sequence_is_finite_for_any_plan(alpha: float, planned: int) -> None:
+    sequence = ConfidenceSequence(alpha, planned)
+    multiplier = sequence.multiplier(1)
+    assert 0 < multiplier < math.inf
+    assert sequence.p_value(multiplier, 1) == pytest.approx(alpha)
+
+
 CONTROL, OTHER = rate(500, 10_000), rate(575, 10_000)
 
 

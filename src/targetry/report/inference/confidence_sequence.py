@@ -36,8 +36,8 @@ class ConfidenceSequence(msgspec.Struct, frozen=True):
         Args:
             visitors: Visitors of both groups together, at least 1.
         """
-        q = self._growth(visitors)
-        return math.sqrt(2 * q / (q - 1) * math.log(math.sqrt(q) / self.alpha))
+        growth = self._growth(visitors)
+        return math.sqrt(2 * (1 + growth) / growth * (math.log1p(growth) / 2 - math.log(self.alpha)))
 
     def log_e_value(self, z: float, visitors: int) -> float:
         """Return the logarithm of the e-value, the evidence against no difference.
@@ -46,8 +46,8 @@ class ConfidenceSequence(msgspec.Struct, frozen=True):
             z: The difference in standard errors.
             visitors: Visitors of both groups together, at least 1.
         """
-        q = self._growth(visitors)
-        return (q - 1) / (2 * q) * z * z - math.log(q) / 2
+        growth = self._growth(visitors)
+        return growth / (2 * (1 + growth)) * z * z - math.log1p(growth) / 2
 
     def p_value(self, z: float, visitors: int) -> float:
         """Return the p-value of one look; it is below `alpha` if the interval excludes 0."""
@@ -61,9 +61,10 @@ class ConfidenceSequence(msgspec.Struct, frozen=True):
             freedom: Number of independent differences; with one of them, as `p_value`.
             visitors: Visitors of all groups together, at least 1.
         """
-        q = self._growth(visitors)
-        return math.exp(min(0.0, freedom * math.log(q) / 2 - (q - 1) / (2 * q) * squares))
+        growth = self._growth(visitors)
+        return math.exp(min(0.0, freedom * math.log1p(growth) / 2 - growth / (2 * (1 + growth)) * squares))
 
     def _growth(self, visitors: int) -> float:
+        """Return the visitors in the unit of the mixture's variance, which can be tiny."""
         spread = -2 * math.log(self.alpha)
-        return visitors * (spread + math.log1p(spread)) / self.planned + 1
+        return visitors * (spread + math.log1p(spread)) / self.planned
