@@ -34,6 +34,10 @@ ALPHA: Final = 0.05
 _LIFT: Final = 0.2
 _MARGIN: Final = 0.02
 _RATE: Final = 0.05
+_HIGH_RATE: Final = 0.97
+_DAYS: Final = 20
+_DAILY: Final = 1_000  # visitors of a group
+_DAYS_TO_CONVERT: Final = 4  # on average
 _CAP: Final = 100.0
 _POWER: Final = 0.8
 _SEGMENTS: Final = (0.4, 0.3, 0.2, 0.06, 0.04)  # parts of the visitors
@@ -100,6 +104,8 @@ def _scenarios() -> list[Scenario]:
         _planned(),
         _adjusted(look_sizes(50, 5_000, 110)),
         _segments(look_sizes(20, 20_000, 100)),
+        _unequal_shares(look_sizes(100, 40_000, 170)),
+        _late_conversions(),
     ]
 
 
@@ -217,7 +223,7 @@ def _differ(metric: ReportMetric, segments: Sequence[tuple[Cohort, Cohort]]) -> 
     pairs = [
         (own, base)
         for control, other in segments
-        if min(control.conversions, other.conversions) >= metric.least
+        if min(metric.count(control), metric.count(other)) >= metric.least
         and (own := metric.estimate(other))
         and (base := metric.estimate(control))
     ]
@@ -230,6 +236,58 @@ def _split(shares: tuple[float, float], sizes: Array) -> Scenario:
         return [_split_alarms(random, sizes, shares[0], shares)]
 
     return Scenario([f"false alarm: split {shares[0]:g}/{shares[1]:g}"], len(sizes), ALARM_BELOW, run, 4)
+
+
+def _unequal_shares(sizes: Array) -> Scenario:
+    """Return tests in which the variance of a small group is unknown for long."""
+    smaller = sizes // 10
+
+    def run(random: np.random.Generator) -> list[bool]:
+        parts = (sizes - smaller, smaller)
+        rates = _pair(*(draw_rates(random, one, _HIGH_RATE) for one in parts))
+        money = _pair(*(draw_group(random, one, _RATE, cap=_CAP) for one in parts))
+        return [_alarms("conversion", rates), _alarms("revenue", money)]
+
+    return Scenario(
+        [
+            f"false alarm: conversion of {100 * _HIGH_RATE:g} %, shares 90/10",
+            "false alarm: revenue per visitor, capped, shares 90/10",
+        ],
+        len(sizes),
+        ALPHA,
+        run,
+    )
+
+
+def _late_conversions() -> Scenario:
+    """Return tests whose visitors convert days later, which changes the figures of earlier days."""
+    visitors = _DAILY * np.arange(1, _DAYS + 1)
+
+    def draw(random: np.random.Generator) -> Array:
+        """Return the conversions up to a day (column) of the visitors up to a day (row)."""
+        day = np.repeat(np.arange(_DAYS), random.binomial(_DAILY, _RATE, _DAYS))
+        converts = day + np.floor(random.exponential(_DAYS_TO_CONVERT, len(day))).astype(np.int64)
+        counts = np.zeros((_DAYS, _DAYS), np.int64)
+        is_seen = converts < _DAYS
+        np.add.at(counts, (day[is_seen], converts[is_seen]), 1)
+        return counts.cumsum(axis=0).cumsum(axis=1)
+
+    def run(random: np.random.Generator) -> list[bool]:
+        groups = [draw(random) for _ in range(2)]
+        return [
+            any(
+                _alarms("conversion", _pair(*(_cohorts(visitors, one[:, day], day) for one in groups)))
+                for day in range(_DAYS)
+            )
+        ]
+
+    return Scenario([f"false alarm: conversions {_DAYS_TO_CONVERT} days later"], _DAYS, ALPHA, run)
+
+
+def _cohorts(visitors: Array, conversions: Array, last: int) -> list[Cohort]:
+    """Return the sums after each day up to the last one."""
+    rows = zip(visitors[: last + 1].tolist(), conversions[: last + 1].tolist(), strict=True)
+    return [Cohort(*row) for row in rows]
 
 
 def _broken_split(sizes: Array) -> Scenario:
