@@ -18,10 +18,11 @@ from support.examples import examples
 from support.ledger import ACTIVITY, event, outcome
 from support.python_process import environment
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.report.comparison import GuardrailReport
 from targetry.report.inference.bayes import compare_rates
 from targetry.report.inference.statistics import Sample, lift, rate_interval, sample_ratio
 from targetry.report.notes import activity_notes
-from targetry.report.options import ReportOptions
+from targetry.report.options import Guardrail, ReportOptions
 from targetry.report.report import ActivityReport, Rate, Report, make_report
 
 pytest.importorskip("scipy")
@@ -546,3 +547,37 @@ def test_experience_that_left_the_activity_is_not_compared() -> None:
     assert compared == list(alone.experiences), (
         "the number of comparisons is that of the experiences that stay"
     )
+
+
+# shares, planned → visitors at which the intervals of the second and the third are tightest
+TIGHTEST = [
+    ((40.0, 40.0, 20.0), 60_000, [48_000, 36_000]),
+    ((4.0, 4.0, 2.0), 60_000, [48_000, 36_000]),
+    ((40.0, 40.0, 20.0), None, [10_000, 10_000]),
+    ((None, None, None), 60_000, [60_000, 60_000]),
+    ((50.0, 50.0, None), 60_000, [60_000]),
+]
+
+
+@each_case("shares, planned, expected", TIGHTEST)
+def test_pair_of_experiences_has_its_part_of_the_plan(
+    shares: tuple[float | None, ...], planned: int | None, expected: list[int]
+) -> None:
+    experiences = tuple(ExperienceDescription(str(key), None, share) for key, share in enumerate(shares))
+    events = [one for e in "012" for one in outcome(e, 60, 30)]
+    activity = msgspec.structs.replace(ACTIVITY, experiences=experiences)
+    (made,) = make_report(events, [activity], ReportOptions(planned=planned)).activities
+    lifts = [lift for one in made.experiences if (lift := one.metrics["conversion"].lift) is not None]
+    assert [lift.n_star for lift in lifts] == expected
+
+
+def test_guardrail_has_its_part_of_the_plan() -> None:
+    def guardrail(planned: int, **shares: float) -> GuardrailReport:
+        experiences = tuple(ExperienceDescription(key[1:], None, share) for key, share in shares.items())
+        events = [one for key in shares for one in outcome(key[1:], 60, 30)]
+        activity = msgspec.structs.replace(ACTIVITY, experiences=experiences)
+        options = ReportOptions(planned=planned, guardrails=(Guardrail("conversion", 0.02),))
+        (found,) = only(events, activity, options).experiences[-1].guardrails
+        return found
+
+    assert guardrail(60_000, e0=40, e1=40, e2=20) == guardrail(36_000, e0=40, e2=20)

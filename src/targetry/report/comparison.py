@@ -92,6 +92,7 @@ def compare(
     compared: Collection[int],
     is_broken: bool,
     is_corrected: bool = True,
+    parts: Mapping[int, float] = {},
 ) -> Comparison:
     """Compare experiences with the first one.
 
@@ -102,17 +103,20 @@ def compare(
         is_broken: Whether the split differs from the shares, which takes the verdicts away.
         is_corrected: Whether p-values and intervals are corrected for the number of comparisons;
             False leaves that to the caller, for whom they are a part of all comparisons.
+        parts: Part of the planned visitors that an experience and the first one have together, by
+            position; by default all of them.
 
     Raises:
         MissingExtraError: The extra `report` is not installed.
     """
     totals = cumulate(cohorts)
     series: dict[tuple[str, int], Series] = {}
-    methods: dict[str, Method] = {}
+    methods: dict[tuple[str, int], Method] = {}
+    tightest = [_tightest(options, parts.get(position, 1.0)) for position in range(len(cohorts))]
     for name, metric in METRICS.items():
-        method = _method(name, len(compared) if is_corrected else 1, options)
-        methods[name] = method
         for position in range(len(cohorts)):
+            method = _method(name, len(compared) if is_corrected else 1, options, tightest[position])
+            methods[name, position] = method
             one = follow(
                 metric,
                 totals,
@@ -127,22 +131,37 @@ def compare(
     reports: list[dict[str, MetricReport]] = [{} for _ in cohorts]
     for (name, position), one in series.items():
         reports[position][name] = _report(
-            METRICS[name], one, methods[name], corrected.get((name, position)), options, is_broken=is_broken
+            METRICS[name],
+            one,
+            methods[name, position],
+            corrected.get((name, position)),
+            options,
+            is_broken=is_broken,
         )
     guardrails: list[list[GuardrailReport]] = [[] for _ in cohorts]
     for position in compared:
-        guardrails[position] = [_guardrail(one, totals, position, options) for one in options.guardrails]
+        guardrails[position] = [
+            _guardrail(one, totals, position, options, tightest[position]) for one in options.guardrails
+        ]
     return Comparison(reports, guardrails)
 
 
-def _method(name: str, comparisons: int, options: ReportOptions) -> Method:
+def _tightest(options: ReportOptions, part: float) -> int:
+    """Return the visitors of two groups at which their sequence is tightest.
+
+    A plan is about all experiences, so two of them reach their part of it.
+    """
+    return options.tightest if options.planned is None else max(1, round(options.planned * part))
+
+
+def _method(name: str, comparisons: int, options: ReportOptions, tightest: int) -> Method:
     """Return the method of a metric; intervals of the primary one hold together."""
     alpha = options.alpha / max(1, comparisons) if name == options.primary_metric else options.alpha
-    return _method_at(alpha, options)
+    return _method_at(alpha, options, tightest)
 
 
-def _method_at(alpha: float, options: ReportOptions) -> Method:
-    return Method(alpha, None if options.fixed else ConfidenceSequence(alpha, options.tightest))
+def _method_at(alpha: float, options: ReportOptions, tightest: int) -> Method:
+    return Method(alpha, None if options.fixed else ConfidenceSequence(alpha, tightest))
 
 
 def _uncorrected(series: Mapping[tuple[str, int], Series]) -> dict[tuple[str, int], float]:
@@ -185,7 +204,7 @@ def _report(
             p_value,
             method.e_value(compared.z, compared.visitors),
             (FIXED if options.fixed else SEQUENTIAL) + ("" if compared.variance_left is None else ADJUSTED),
-            None if options.fixed else options.tightest,
+            None if method.sequence is None else method.sequence.planned,
             compared.has_drifted,
             compared.variance_left,
         )
@@ -228,11 +247,11 @@ def _verdict(
 
 
 def _guardrail(
-    guardrail: Guardrail, totals: Totals, position: int, options: ReportOptions
+    guardrail: Guardrail, totals: Totals, position: int, options: ReportOptions, tightest: int
 ) -> GuardrailReport:
     """Check a guardrail by the two-sided interval at twice the level, whose ends are one-sided."""
     metric = METRICS[guardrail.metric]
-    method = _method_at(2 * options.alpha, options)
+    method = _method_at(2 * options.alpha, options, tightest)
     series = follow(metric, totals, position, method, is_compared=True)
     found = series.compared if series else None
     interval = found.interval if found else None

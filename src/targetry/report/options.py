@@ -62,7 +62,8 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         confidence: Confidence of the intervals, within 0..1; above 0.5 with guardrails.
         metric: The primary metric of activities without one of their own, one of `METRIC_NAMES`;
             the others are secondary. None is that of a folder of activities, or conversion.
-        planned: Visitors of a test at which its intervals shall be tightest, known before the data.
+        planned: Visitors of all experiences at which the intervals shall be tightest, known before
+            the data.
         cap: Amount up to which a visitor's revenue counts, known before the data.
         cap_percentile: Part of the buyers, within 0..1, whose revenue is at most the cap of an
             activity. It needs `fixed`, since a cap that moves with the data holds for one look.
@@ -208,7 +209,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tightest(self) -> int:
-        """Visitors of two groups at which their sequence is tightest."""
+        """Visitors at which a sequence of all of them is tightest."""
         return self.planned if self.planned is not None else DEFAULT_PLANNED
 
 

@@ -388,7 +388,14 @@ def _activity(
     totals = cumulate(cohorts)
     split, looks = _split(rows, totals, options)
     is_broken = split is not None and (split.sequential or split).is_mismatch
-    compared = compare(cohorts, options, compared=others, is_broken=is_broken, is_corrected=is_corrected)
+    compared = compare(
+        cohorts,
+        options,
+        compared=others,
+        is_broken=is_broken,
+        is_corrected=is_corrected,
+        parts=_parts([one.share for one, _ in rows]),
+    )
     latest = totals[-1][1] if totals else [Cohort() for _ in rows]
     past = [look for look in totals if look[0] <= today]
     return ActivityReport(
@@ -432,6 +439,14 @@ def compared_positions(kind: str | None, shares: Sequence[float | None]) -> list
         return []
     have_shares = any(share is not None for share in shares)
     return [place for place, share in enumerate(shares) if place and not (have_shares and share is None)]
+
+
+def _parts(shares: Sequence[float | None]) -> dict[int, float]:
+    """Return the part of the visitors that each experience and the control have by their shares."""
+    whole = math.fsum(share for share in shares if share)
+    if not shares or not shares[0]:
+        return {}
+    return {place: (shares[0] + share) / whole for place, share in enumerate(shares) if place and share}
 
 
 def _visitors(sums: Iterable[Cohort]) -> int:
