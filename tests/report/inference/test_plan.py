@@ -14,10 +14,10 @@ from targetry.errors import OptionError
 from targetry.ledger.sums import Cohort
 from targetry.report.comparison import compare
 from targetry.report.inference.plan import PlanOptions, make_plan, sample_curve
-from targetry.report.inference.sample_size import Baseline
+from targetry.report.inference.sample_size import Baseline, rates_sample
 from targetry.report.options import ReportOptions
 
-pytest.importorskip("scipy")
+norm = pytest.importorskip("scipy.stats").norm
 
 RATE = PlanOptions(baseline=Baseline(0.05), lift=0.1)
 
@@ -27,6 +27,15 @@ def test_plan_multiplies_the_formula_for_one_look() -> None:
     assert fixed.groups == [31_234, 31_234]  # two rates of 5 and 5.5 %, 80 % power
     made = make_plan(RATE)
     assert (made.factor, made.visitors) == (1.65, 103_071)
+
+
+def test_uneven_shares_have_the_variance_of_each_rate_at_every_look() -> None:
+    uneven = msgspec.structs.replace(RATE, shares=(90.0, 10.0))
+    whole = (norm.ppf(0.975) + norm.ppf(0.8)) ** 2 * (0.05 * 0.95 + 9 * 0.055 * 0.945) / 0.005**2 / 0.9
+    assert make_plan(uneven).visitors == math.ceil(1.65 * whole)
+    one_look = rates_sample(0.05, 0.055, 0.05, 0.8, 1 / 9) / 0.9
+    assert make_plan(msgspec.structs.replace(uneven, fixed=True)).visitors == math.ceil(one_look)
+    assert one_look < whole
 
 
 def test_lift_and_visitors_are_inverse() -> None:

@@ -171,7 +171,7 @@ def _fixed_sample(lift: float, options: PlanOptions, alpha: float) -> float:
     for share in others:
         ratio = share / control
         if deviation is None:
-            own = rates_sample(mean, mean * (1 + lift), alpha, options.power, ratio)
+            own = rates_sample(mean, mean * (1 + lift), alpha, options.power, ratio, is_pooled=options.fixed)
         else:
             own = means_sample(deviation, mean * lift, alpha, options.power, ratio)
         sizes.append(own * whole / control)

@@ -39,8 +39,13 @@ class Baseline(msgspec.Struct, frozen=True):
     deviation: float | None = None
 
 
-def rates_sample(first: float, second: float, alpha: float, power: float, ratio: float = 1.0) -> float:
+def rates_sample(
+    first: float, second: float, alpha: float, power: float, ratio: float = 1.0, *, is_pooled: bool = True
+) -> float:
     """Return the visitors of the control for a two-sided test of two rates.
+
+    A pooled test, as Pearson's, has the variance of one rate for both groups. A sequence has that
+    of each, which is larger if the smaller group has the higher rate.
 
     Args:
         first: The control's rate, within 0..1.
@@ -48,11 +53,13 @@ def rates_sample(first: float, second: float, alpha: float, power: float, ratio:
         alpha: The chance of a false alarm.
         power: The chance of finding the difference.
         ratio: The visitors of the other group for each visitor of the control.
+        is_pooled: Whether the test is pooled; otherwise the larger variance counts.
     """
     both = (first + ratio * second) / (1 + ratio)
     spread_of_both = math.sqrt(both * (1 - both) * (1 + 1 / ratio))
     spread = math.sqrt(first * (1 - first) + second * (1 - second) / ratio)
-    whole = _quantile(1 - alpha / 2) * spread_of_both + _quantile(power) * spread
+    tested = spread_of_both if is_pooled else max(spread_of_both, spread)
+    whole = _quantile(1 - alpha / 2) * tested + _quantile(power) * spread
     return (whole / (second - first)) ** 2
 
 
