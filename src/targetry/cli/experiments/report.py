@@ -18,6 +18,7 @@ from targetry.cli.inputs.ledgers import LedgerFolder, LedgerLocation, chosen_led
 from targetry.cli.inputs.percentages import parse_percent
 from targetry.cli.inputs.plots import plot_path
 from targetry.cli.rendering.output import print_json, print_notes, wrong_option
+from targetry.cli.rendering.progress import working
 from targetry.ledger.ledger import DEFAULT_FOLDER
 from targetry.report.by_segment import report_by_segment
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
@@ -211,13 +212,17 @@ def report(
         from targetry.cli.experiments.activity_plans import plans_of_folder
 
         options = options.with_folders([plans_of_folder(activities)])
-    with open_with_progress(chosen_ledger(context, data, ledger), segments=by is not None) as reader:
+    with (
+        open_with_progress(chosen_ledger(context, data, ledger), segments=by is not None) as reader,
+        working("Reading the ledger"),
+    ):
         made = report_on_ledger(reader, options)
         if activity:
             chosen = {one.id: one for one in map(made.activity, activity)}
             made = msgspec.structs.replace(made, activities=tuple(chosen.values()))
         segments = None if by is None else report_by_segment(reader, by, options, made.activities)
-    boxes = "" if plot is None else write_plot(made, plot, segments)
+    with working("Drawing the plot"):
+        boxes = "" if plot is None else write_plot(made, plot, segments)
     if not over_time:
         made = without_series(made)
     if output is ReportOutput.JSON:

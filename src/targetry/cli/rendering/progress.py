@@ -1,4 +1,4 @@
-"""Progress bar of a command, on terminals only."""
+"""Progress of a command, on terminals only."""
 
 from __future__ import annotations
 
@@ -32,3 +32,14 @@ def progress_bar(text: str) -> Iterator[Progress]:
     finally:
         if started:
             bar.stop()
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Show what a command works on, on a terminal only."""
+    out = console(stderr=True)
+    if not out.is_terminal:
+        yield
+        return
+    with out.status(text):
+        yield
