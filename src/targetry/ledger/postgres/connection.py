@@ -42,8 +42,14 @@ def connect(url: str, *, reads: bool = False) -> Any:
         from psycopg import conninfo
     # Compiling a statement takes seconds, and longer than the statement: its cost is overestimated.
     limits = f"-c jit=off -c lock_timeout={_LOCK_TIMEOUT_MS}"
-    if not reads:
-        limits += f" -c statement_timeout={_STATEMENT_TIMEOUT_MS}"
+    # The database or the role can have limits, which are for other programs.
+    if reads:
+        limits += " -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
+    else:
+        limits += "".join(
+            f" -c {name}={_STATEMENT_TIMEOUT_MS}"
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout")
+        )
     try:
         given = conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
@@ -57,7 +63,10 @@ def connect(url: str, *, reads: bool = False) -> Any:
         "application_name": "targetry",
     }
     options = f"{limits} {given.get('options') or ''}".strip()
-    merged = conninfo.make_conninfo("", **{**defaults, **given, "options": options})
+    # Otherwise texts of a database without an encoding are bytes.
+    merged = conninfo.make_conninfo(
+        "", **{**defaults, **given, "options": options, "client_encoding": "UTF8"}
+    )
     return psycopg.connect(merged, autocommit=True)
 
 

@@ -13,6 +13,7 @@ ledger is opened for reading.
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,10 +26,16 @@ from targetry._runtime.periodic_task import PeriodicTask
 from targetry.ledger.errors import LOCKED, LedgerError
 from targetry.ledger.event import ActivityDescription, LedgerEvent
 from targetry.ledger.group_commit import GroupCommit, Write
-from targetry.ledger.postgres.connection import connect, translate, translated
+from targetry.ledger.postgres.connection import (
+    UNREACHABLE,
+    connect,
+    ledger_name,
+    translate,
+    translated,
+)
 from targetry.ledger.postgres.counting import count_events
 from targetry.ledger.postgres.reader import PostgresReader
-from targetry.ledger.postgres.schema import migrate
+from targetry.ledger.postgres.schema import has_tables, migrate
 from targetry.ledger.store import EventStore, Row, discard_key, shares_differ
 
 _FIELDS: Final = (*LedgerEvent.__struct_fields__, "recorded_ms")
@@ -49,6 +56,10 @@ _DESCRIBE: Final = (
     "DO UPDATE SET name = excluded.name, type = excluded.type, shares_since_ms = excluded.shares_since_ms"
 )
 COUNT_EVERY_S: Final = 5.0
+ANSWER_TIMEOUT_S: Final = 15.0  # more than the server's limit of a statement
+_CHECK_EVERY_S: Final = 1.0
+# A standby that took over, and a new database. Another connection can have what this one has not.
+_OTHER_SERVER: Final = ("25006", "42P01")
 _CLOSE_TIMEOUT_S: Final = 10.0
 _CLOCKS_DIFFER_S: Final = 30.0
 _NUL, _SYMBOL_FOR_NUL, _NUL_IN_JSON = "\x00", "\u2400", rb"\u0000"
@@ -58,22 +69,34 @@ class PostgresLedger(EventStore):
     """Records events in PostgreSQL; created by `PostgresLedger.open`. Thread-safe."""
 
     def __init__(
-        self, url: str, *, count_every_s: float = COUNT_EVERY_S, clock: Callable[[], float] = time.time
+        self,
+        url: str,
+        *,
+        count_every_s: float = COUNT_EVERY_S,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.url = url
         self._clock = clock
         self._counter = _Counter(url, count_every_s)
-        self._writer = GroupCommit(_Database(url, self._counter.schedule, clock))
+        self._writer = GroupCommit(_Database(url, self._counter.schedule, answer_timeout_s, clock))
 
     @classmethod
     def open(
-        cls, url: str, *, count_every_s: float = COUNT_EVERY_S, clock: Callable[[], float] = time.time
+        cls,
+        url: str,
+        *,
+        count_every_s: float = COUNT_EVERY_S,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        clock: Callable[[], float] = time.time,
     ) -> Self:
         """Open the ledger of a database; create its tables if they are missing.
 
         Args:
             url: An address like `postgresql://user:password@host:5432/database`.
             count_every_s: Seconds between two counts of new events into the sums.
+            answer_timeout_s: Seconds after which a server that does not answer a write counts as
+                unreachable.
             clock: Returns the time of recording in epoch seconds. A warning is logged if it differs
                 from the server's clock, because visitors who reach several edges then seem to act
                 before they see.
@@ -86,7 +109,7 @@ class PostgresLedger(EventStore):
         """
         with translated(url), contextlib.closing(connect(url)) as connection:
             migrate(connection)
-        return cls(url, count_every_s=count_every_s, clock=clock)
+        return cls(url, count_every_s=count_every_s, answer_timeout_s=answer_timeout_s, clock=clock)
 
     def reader(self) -> PostgresReader:
         """Return a snapshot of the ledger. Raises `LedgerError`."""
@@ -148,22 +171,91 @@ class _Insertion:
         return _insert(connection, [self])[0]
 
 
+class _AnswerLimit:
+    """Ends the wait for a server that is stopped, or is behind a proxy that hangs.
+
+    The system sees no fault there, so neither its own limits nor those of the server help.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.has_expired = False
+        self._deadline_s: float | None = None
+        self._socket: socket.socket | None = None
+        self._every_s = min(_CHECK_EVERY_S, timeout_s)
+        self._task = PeriodicTask("targetry-ledger-watch", self._check)
+
+    def watch(self, connection: Any) -> None:
+        """Apply the limit to a new connection, whose opening has a limit of its own."""
+        self._socket = socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+        self.start()
+
+    def start(self) -> None:
+        """Start the time of a write."""
+        self.has_expired = False
+        self._deadline_s = time.monotonic() + self.timeout_s
+        if not self._task.running:
+            self._task.schedule(self._every_s)
+
+    def end(self) -> None:
+        """End the time of a write."""
+        self._deadline_s = None
+
+    def release(self) -> None:
+        """Leave the connection, which is closed."""
+        taken, self._socket = self._socket, None
+        if taken is not None:
+            taken.close()
+
+    def _check(self) -> float | None:
+        watched, deadline_s = self._socket, self._deadline_s
+        if deadline_s is not None and time.monotonic() >= deadline_s and watched is not None:
+            self.has_expired = True
+            with contextlib.suppress(OSError):
+                watched.shutdown(socket.SHUT_RDWR)
+        return None if watched is None and deadline_s is None else self._every_s
+
+
 class _Database:
     """Connection of the thread that writes; opened again after it was lost."""
 
-    def __init__(self, url: str, on_insertion: Callable[[], object], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        url: str,
+        on_insertion: Callable[[], object],
+        answer_timeout_s: float,
+        clock: Callable[[], float],
+    ) -> None:
         self._url = url
         self._on_insertion = on_insertion
         self._clock = clock
         self._connection: Any = None
+        self._limit = _AnswerLimit(answer_timeout_s)
 
     def run(self, writes: Sequence[Write[Any]]) -> list[Any]:
         """Run writes in one transaction. Raises `LedgerError` or `psycopg.Error`."""
+        self._limit.start()
+        try:
+            return self._run_again(writes)
+        except Exception as error:
+            if not self._limit.has_expired:
+                raise
+            self.close()
+            message = f"the server does not answer within {self._limit.timeout_s:g} s"
+            raise LedgerError(UNREACHABLE, f"the ledger {ledger_name(self._url)}: {message}") from error
+        finally:
+            self._limit.end()
+
+    def _run_again(self, writes: Sequence[Write[Any]]) -> list[Any]:
+        """Run writes, and repeat them if they found a connection that was lost before."""
         is_new = self._connection is None
         try:
             return self._run(writes)
         except Exception as error:
-            lost = self._connection is None or self._is_unusable()
+            if self._limit.has_expired:
+                raise
+            is_elsewhere = getattr(error, "sqlstate", None) in _OTHER_SERVER
+            lost = self._connection is None or is_elsewhere or self._is_unusable()
             if lost:
                 self.close()
             # A server that restarted has closed an idle connection; ids prevent a second write.
@@ -174,6 +266,8 @@ class _Database:
     def _run(self, writes: Sequence[Write[Any]]) -> list[Any]:
         if self._connection is None:
             self._connection = connect(self._url)
+            self._limit.watch(self._connection)
+            self._make_tables()
             self._compare_clocks()
         results: list[Any] = []
         groups = _grouped(writes)
@@ -186,6 +280,16 @@ class _Database:
                     results.append(group(self._connection))
         self._on_insertion()
         return results
+
+    def _make_tables(self) -> None:
+        """Make the tables in a database that is empty, unlike the one of the start."""
+        if not has_tables(self._connection):
+            migrate(self._connection)
+            Log().warning(
+                "the ledger %s had no tables any more, and is a new one: the earlier events are in another database, "
+                "or lost; check the address, and restart the edges to name the activities",
+                ledger_name(self._url),
+            )
 
     def _compare_clocks(self) -> None:
         (theirs,) = self._connection.execute(
@@ -209,6 +313,7 @@ class _Database:
 
     def close(self) -> None:
         """Close the connection."""
+        self._limit.release()
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(Exception):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from targetry.ledger.errors import FOREIGN, LedgerVersionError
+from targetry.ledger.errors import FOREIGN, UNUSABLE, LedgerError, LedgerVersionError
 from targetry.ledger.postgres.counting import FORMAT, IS_IMPRESSION, SEGMENT_KEY, SUM_SEGMENTS
 
 SUMS_FORMAT: Final = 2
@@ -21,6 +21,7 @@ SEGMENTS_FORMAT: Final = 4
 """The first format that holds the sums of segments."""
 
 _LOCK: Final = 0x54524759  # key of the advisory lock
+_ENCODINGS: Final = ("UTF8", "SQL_ASCII")  # the latter stores what it gets
 _LONGEST_MS: Final = 3_600_000  # of a migration, which reads all events
 MIGRATIONS: Final = (
     """
@@ -126,10 +127,22 @@ MIGRATIONS: Final = (
 def migrate(connection: Any) -> None:
     """Bring the tables to the current format, in a transaction of its own.
 
+    Tables of the current format need no right to create any.
+
     Raises:
         LedgerVersionError: The tables are of a later version.
+        LedgerError: The encoding of the database does not have all characters.
         psycopg.Error: A statement failed.
     """
+    (encoding,) = connection.execute("SHOW server_encoding").fetchone()
+    if encoding not in _ENCODINGS:
+        raise LedgerError(
+            UNUSABLE,
+            f"a database with the encoding {encoding} cannot hold a ledger: it lacks characters that visitors send; "
+            "create one with ENCODING 'UTF8'",
+        )
+    if has_tables(connection) and read_format(connection) == FORMAT:
+        return
     with connection.transaction():
         connection.execute(
             f"SET LOCAL lock_timeout = {_LONGEST_MS}; SET LOCAL statement_timeout = {_LONGEST_MS}"
@@ -145,6 +158,12 @@ def migrate(connection: Any) -> None:
             connection.execute("INSERT INTO targetry_ledger VALUES (%s, 0)", (FORMAT,))
         elif version < FORMAT:
             connection.execute("UPDATE targetry_ledger SET format = %s", (FORMAT,))
+
+
+def has_tables(connection: Any) -> bool:
+    """Return whether the database has a ledger, of any format. Raises `psycopg.Error`."""
+    (table,) = connection.execute("SELECT to_regclass('targetry_ledger')").fetchone()
+    return table is not None
 
 
 def read_format(connection: Any) -> int:
