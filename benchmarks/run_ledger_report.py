@@ -28,13 +28,17 @@ def peak_mb() -> float:
 def report(command: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of one report in this process, which makes no other one."""
     from targetry.ledger.location import open_reader
+    from targetry.report.by_segment import report_by_segment
     from targetry.report.options import ReportOptions
     from targetry.report.report import make_report, report_on_ledger
 
     make_report(EVENTS)  # imports
     started, cpu = time.perf_counter(), time.process_time()
     with open_reader(command["location"]) as reader:
-        made = report_on_ledger(reader, ReportOptions(**command["options"]))
+        options = ReportOptions(**command["options"])
+        made = report_on_ledger(reader, options)
+        if command["by"]:
+            report_by_segment(reader, command["by"], options, made.activities)
     return {
         "seconds": time.perf_counter() - started,
         "cpu_s": time.process_time() - cpu,

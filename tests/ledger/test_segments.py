@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from support.ledger import event, run_sql
+from support.cases import each_case
+from support.ledger import event, fourth_format, run_sql
 from targetry.errors import OptionError
 from targetry.ledger import group_commit
 from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
+from targetry.ledger.location import open_reader
 from targetry.ledger.sums import Segments
 from targetry.report.aggregation import aggregated
 
@@ -96,7 +98,72 @@ def test_ledger_without_facts_has_one_segment_of_unknown_visitors(tmp_path: Path
             assert list(reader.segments("browser")) == [""]
 
 
+FIRST_MS = 40 * 86_400_000
+HALF_HOUR = 1_800_000
+
+# an event of the visitor → whether it makes the visitor of the impression at FIRST_MS returning
+EARLIER: dict[str, tuple[LedgerEvent | None, str]] = {
+    "nothing": (None, "new"),
+    "a session before": (event("b", at=FIRST_MS - HALF_HOUR, activity_id="7"), "returning"),
+    "the same session": (event("b", at=FIRST_MS - HALF_HOUR + 1, activity_id="7"), "new"),
+    "a click long ago": (event("b", "click", at=1000, activity_id="7"), "returning"),
+    "an order without an activity": (
+        event("b", "order", at=1000, activity_id="", experience_id=""),
+        "returning",
+    ),
+    "a later event": (event("b", at=FIRST_MS + HALF_HOUR), "new"),
+    "another visitor": (event("b", visitor="bob", at=1000, activity_id="7"), "new"),
+}
+
+
+@each_case("earlier, expected", EARLIER.values(), ids=EARLIER)
+def test_visitor_with_an_event_of_an_earlier_session_is_returning(
+    earlier: LedgerEvent | None, expected: str
+) -> None:
+    events = [event("a", at=FIRST_MS), *([earlier] if earlier else [])]
+    with aggregated(events, ()) as made:
+        found = {value for value, sums in made.segments("new").items() if "1" in sums}
+    assert found == {expected}
+
+
+@pytest.mark.parametrize("zone", [None, ZoneInfo("America/New_York")], ids=["UTC", "a zone"])
+def test_new_and_returning_visitors_add_up_to_all(tmp_path: Path, zone: ZoneInfo | None) -> None:
+    """Visitors return to the activity of their second impression, on another day."""
+    again = [
+        msgspec.structs.replace(
+            one, id=f"again-{one.id}", timestamp_ms=one.timestamp_ms + 7_200_000, activity_id="7"
+        )
+        for one in drawn()
+        if one.kind == "impression" and int(one.id) % 3
+    ]
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record([*drawn(), *again])
+        with ledger.reader() as reader:
+            parts, whole = reader.segments("new", 50.0, zone), reader.sums(50.0, zone=zone)
+    assert {value: set(sums) for value, sums in parts.items()} == {"new": {"0", "1"}, "returning": {"7"}}
+    added = plain({"": {key: one for sums in parts.values() for key, one in sums.items()}})
+    assert added == cohorts({"": whole})
+
+
+def test_old_ledger_has_new_and_returning_visitors(tmp_path: Path) -> None:
+    fourth_format(tmp_path)
+    with open_reader(tmp_path) as reader:
+        assert reader.segments("browser") == {}
+        counted = sum(
+            one.visitors
+            for sums in reader.segments("new").values()
+            for activity in sums.values()
+            for one in activity.experiences.values()
+        )
+        assert (
+            counted
+            == sum(one.visitors for sums in reader.sums().values() for one in sums.experiences.values())
+            > 0
+        )
+
+
 WRONG = {
+    "the name of new visitors": {"new": "yes"},
     "a value with NUL": {"browser": "a\x00"},
     "a long value": {"browser": "a" * 101},
     "a value that is no text": {"browser": 7},

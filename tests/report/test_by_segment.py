@@ -8,15 +8,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from support.ledger import ACTIVITY, outcome
+from support.ledger import ACTIVITY, first_format, outcome
 from targetry.errors import OptionError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.ledger import Ledger
+from targetry.ledger.reader import Reader
 from targetry.report.by_segment import SegmentReport, report_by_segment
 from targetry.report.options import ActivityPlan, ReportOptions
 from targetry.report.report import report_on_ledger
 
 pytest.importorskip("scipy")
+
+DAY_MS = 86_400_000
 
 
 def of_browser(browser: str | None, events: list[LedgerEvent]) -> list[LedgerEvent]:
@@ -142,6 +145,62 @@ def test_segments_have_the_plan_of_their_activity(tmp_path: Path) -> None:
 def test_segments_that_are_not_compared_have_no_test_of_their_lifts(tmp_path: Path) -> None:
     alone = [*of_browser("chrome", [*outcome("0", 1000, 100), *outcome("1", 1000, 180)])]
     assert made(tmp_path, events=alone).heterogeneity == {}
+
+
+def returning(events: Sequence[LedgerEvent], at: int = 1000) -> list[LedgerEvent]:
+    """Return an earlier event of each visitor of the events."""
+    return [
+        msgspec.structs.replace(one, id=f"before-{one.id}", timestamp_ms=at, activity_id="7", facts=None)
+        for one in events
+        if one.kind == "impression"
+    ]
+
+
+def later(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
+    return [msgspec.structs.replace(one, timestamp_ms=one.timestamp_ms + 2 * DAY_MS) for one in events]
+
+
+CHROME = [one for one in EVENTS if one.visitor.startswith("chrome")]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_new_and_returning_visitors_are_compared(tmp_path: Path, zone: str) -> None:
+    report = made(tmp_path, ReportOptions(fixed=True, zone=zone), "new", [*returning(CHROME), *later(EVENTS)])
+    assert [(one.value, one.visitors) for one in report.activities["1"]] == [
+        ("returning", 2000),
+        ("new", 1020),
+    ]
+    assert report.activities["1"][0].experiences[1].lift == pytest.approx(0.8)
+    (test,) = report.heterogeneity["1"]
+    assert (test.segments, test.q) == (2, pytest.approx(7.1, abs=0.1))
+    assert report.without_history == ("7",)
+
+
+def test_activity_that_began_with_the_ledger_has_no_history(tmp_path: Path) -> None:
+    assert made(tmp_path, by="new", events=EVENTS).without_history == ("1",)
+
+
+def test_broken_split_of_new_visitors_is_found(tmp_path: Path) -> None:
+    new = of_browser("safari", [*outcome("0", 900, 90), *outcome("1", 500, 50)])
+    events = [*returning(EVENTS), *later([*EVENTS, *new])]
+    segments = made(tmp_path, by="new", events=events).activities["1"]
+    assert {one.value for one in segments if one.is_mismatch} == {"new"}
+
+
+def test_ledger_that_cannot_be_upgraded_has_new_and_returning_visitors(tmp_path: Path) -> None:
+    first_format(tmp_path, [*returning(CHROME), *later(EVENTS)])
+    with Reader.open(tmp_path) as reader:
+        report = report_by_segment(
+            reader, "new", ReportOptions(), report_on_ledger(reader, ReportOptions()).activities
+        )
+    assert [(one.value, one.visitors) for one in report.activities["1"]] == [
+        ("returning", 2000),
+        ("new", 1020),
+    ]
+
+
+def test_empty_ledger_has_no_new_visitors(tmp_path: Path) -> None:
+    assert made(tmp_path, by="new", events=[]).activities == {}
 
 
 def test_broken_split_of_a_segment_is_found(tmp_path: Path) -> None:

@@ -80,6 +80,9 @@ def test_report_by_a_fact_has_segments_and_their_picture(tmp_path: Path) -> None
     drawn = report._repr_html_()
     assert "<b>Lift by browser</b>" in drawn
     assert EVIL not in drawn
+    drawn = load(tmp_path, by="new")._repr_html_()
+    assert "<b>Lift by earlier visits</b>" in drawn
+    assert "; the ledger begins with the activity<" in drawn
 
 
 def test_report_of_a_folder_has_typed_figures(folder: Path) -> None:

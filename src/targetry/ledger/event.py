@@ -25,6 +25,9 @@ MAX_FACTS: Final = 10
 MAX_FACT_LENGTH: Final = 100
 """Largest length of a fact's value in characters."""
 
+NEW: Final = "new"
+"""Name of the segments of new and returning visitors, which a ledger knows of its events."""
+
 _FactName = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\w.-]+\Z")]
 _FactValue = Annotated[str, msgspec.Meta(max_length=MAX_FACT_LENGTH, pattern=r"^[^\x00]*\Z")]
 
@@ -113,6 +116,9 @@ def validate_events(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
         for position, event in enumerate(events):
             if event.order_total is not None and not _is_json_number(event.order_total):
                 raise OptionError(f"events[{position}].order_total", "must be a finite number")
+            if isinstance(event.facts, dict) and NEW in event.facts:
+                reason = f"must not have the name {NEW!r}, which a report has for new and returning visitors"
+                raise OptionError(f"events[{position}].facts", reason)
         return _EVENTS.decode(msgspec.json.encode(list(events)))
     except UnicodeEncodeError as error:
         raise OptionError("events", f"a text is not Unicode: {error.reason}") from error

@@ -24,6 +24,7 @@ from targetry.ledger.database import (
 )
 from targetry.ledger.errors import LedgerError, ledger_error, translate_errors
 from targetry.ledger.event import (
+    NEW,
     ActivityDescription,
     ExperienceDescription,
     FirstImpression,
@@ -189,10 +190,11 @@ class Reader:
     def segments(self, name: str, cap: float | None = None, zone: tzinfo | None = None) -> Segments:
         """Return the sums by the value of a fact; none before the file has the current format.
 
-        The time is that of `sums`, and grows with the number of values.
+        The time is that of `sums`, and grows with the number of values. New and returning visitors
+        are read from their events, in a file of any format.
 
         Args:
-            name: Name of the fact, as of `LedgerEvent.facts`.
+            name: Name of the fact, as of `LedgerEvent.facts`, or `NEW`.
             cap: The amount up to which a visitor's revenue counts.
             zone: The time zone of the days, None for UTC.
 
@@ -202,7 +204,7 @@ class Reader:
         with translate_errors(self._path):
             return (
                 read_segments(self._connection, name, cap, zone)
-                if format_of(self._connection) >= COUNTED_FORMAT
+                if name == NEW or format_of(self._connection) >= COUNTED_FORMAT
                 else {}
             )
 

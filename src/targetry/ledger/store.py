@@ -58,7 +58,7 @@ class LedgerReader(Protocol):
         """Yield the visitors who entered by the current shares, with what they did before."""
 
     def segments(self, name: str, cap: float | None = None, zone: tzinfo | None = None) -> Segments:
-        """Return the sums by the value of a fact of each visitor's first impression."""
+        """Return the sums by the value of a fact of the first impression, or by `NEW`."""
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None for a ledger without events."""

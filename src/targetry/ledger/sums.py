@@ -27,12 +27,18 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from targetry.ledger.event import MAX_ORDER_TOTAL
+from targetry.ledger.event import MAX_ORDER_TOTAL, NEW
 from targetry.ledger.schema import COHORT_SUMS, DAY_MS, HAS_CONVERTED, MICROS, is_event
 
 # Since 2011, midnight has been at a multiple of it in all time zones; days before can differ by the
 # minutes by which a zone changed its clocks.
 QUARTER_MS: Final = 900_000
+
+SESSION_MS: Final = 1_800_000
+"""Time without activity after which a session of Target ends.
+
+A visitor with an event as long before the first impression of an activity is returning.
+"""
 
 _QUARTERS: Final = DAY_MS // QUARTER_MS
 _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
@@ -105,8 +111,14 @@ _SEGMENT_BUYERS: Final = f"""
     WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0) GROUP BY 1, 2, 3, 4
 """
 _FACT: Final = "ifnull(CAST(json_extract(facts, :path) AS TEXT), '')"
+_VISIT: Final = f"""
+    CASE WHEN EXISTS (
+        SELECT 1 FROM event WHERE event.visitor = part.visitor
+            AND event.timestamp_ms <= part.first_ms - {SESSION_MS} AND {is_event("event.")}
+    ) THEN 'returning' ELSE '{NEW}' END
+"""
 _SUMS_OF_VISITORS: Final = f"""
-    SELECT {{value}}, part.activity_id, experience_id, first_ms / {QUARTER_MS}, first_ms >= ifnull(shares_since_ms, 0),
+    SELECT {{value}}, part.activity_id, experience_id, first_ms / {{step}}, first_ms >= ifnull(shares_since_ms, 0),
         count(*), sum({HAS_CONVERTED.format(row="part.")}), sum(orders), total(units), total(micros), sum(unusable),
         sum(orders > 0), {_MONEY}
     FROM participation AS part LEFT JOIN activity ON activity.id = part.activity_id
@@ -247,7 +259,7 @@ def read_sums(
     if zone is None:
         rows = with_buyers(run(_COHORTS), run(_BUYERS, limit))
     else:
-        rows = (row[1:] for row in run(_SUMS_OF_VISITORS.format(value="''"), limit))
+        rows = (row[1:] for row in run(_sums_of_visitors("''", zone), limit))
     found = build_sums(rows, run(_IMPRESSIONS), run(_ACTIVITIES), zone)
     if amounts:
         connection.create_function("amount_bin", 1, _amount_bin, deterministic=True)
@@ -279,7 +291,7 @@ def read_segments(
 
     Args:
         connection: A database of the current format.
-        name: Name of the fact.
+        name: Name of the fact, or `NEW`: `new` and `returning` visitors.
         cap: The amount up to which a visitor's revenue counts.
         zone: The time zone of the days, None for UTC.
 
@@ -288,9 +300,13 @@ def read_segments(
     """
     run = connection.execute
     values = {"path": f'$."{name}"', "cap": math.inf if cap is None else cap}
-    if zone is not None:
-        return build_segments(run(_SUMS_OF_VISITORS.format(value=_FACT), values), zone)
+    if name == NEW or zone is not None:
+        return build_segments(run(_sums_of_visitors(_VISIT if name == NEW else _FACT, zone), values), zone)
     return build_segments(with_buyers(run(_SEGMENT_COHORTS, {"name": name}), run(_SEGMENT_BUYERS, values)))
+
+
+def _sums_of_visitors(value: str, zone: tzinfo | None) -> str:
+    return _SUMS_OF_VISITORS.format(value=value, step=step_ms(zone))
 
 
 def step_ms(zone: tzinfo | None) -> int:

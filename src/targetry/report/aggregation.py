@@ -11,7 +11,14 @@ from typing import Final, Protocol
 from targetry.ledger.counting import count_chunk
 from targetry.ledger.database import upgrade_statements
 from targetry.ledger.event import ActivityDescription, LedgerEvent, event_row
-from targetry.ledger.sums import ActivitySums, VisitorSums, read_sums, read_visitors
+from targetry.ledger.sums import (
+    ActivitySums,
+    Segments,
+    VisitorSums,
+    read_segments,
+    read_sums,
+    read_visitors,
+)
 
 _FIELDS: Final = LedgerEvent.__struct_fields__
 _INSERT: Final = f"INSERT INTO event ({', '.join(_FIELDS)}) VALUES ({', '.join('?' * len(_FIELDS))})"
@@ -47,6 +54,10 @@ class Aggregate:
     def visitors(self, history_ms: int, zone: tzinfo | None = None) -> Iterator[VisitorSums]:
         """Yield the visitors who entered by the current shares, with what they did before."""
         return read_visitors(self._connection, history_ms, zone)
+
+    def segments(self, name: str, cap: float | None = None, zone: tzinfo | None = None) -> Segments:
+        """Return the sums by the value of a fact of the first impression, or by `NEW`."""
+        return read_segments(self._connection, name, cap, zone)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,7 @@
-"""Report by segment: the figures of each value of a fact that an edge recorded.
+"""Report by segment: the figures of each value of a fact, or of new and returning visitors.
+
+A fact is one that an edge recorded. A visitor is returning if the ledger has an event from at least
+half an hour before the first impression of the activity, and so of an earlier session.
 
 Segments are looked at to explain a result, not to decide by: there are no verdicts, and the
 p-values of an activity are corrected once, by Benjamini and Hochberg over all its segments and
@@ -18,9 +21,10 @@ from typing import Final
 import msgspec
 
 from targetry.errors import OptionError
-from targetry.ledger.event import ActivityDescription, ExperienceDescription
+from targetry.ledger.event import NEW, ActivityDescription, ExperienceDescription
 from targetry.ledger.store import LedgerReader
-from targetry.ledger.sums import ActivitySums, VisitorSums
+from targetry.ledger.sums import ActivitySums, Segments, VisitorSums, day_of_step, step_ms
+from targetry.report.aggregation import aggregated
 from targetry.report.inference.confidence_sequence import ConfidenceSequence
 from targetry.report.inference.estimates import Estimate
 from targetry.report.inference.heterogeneity import Heterogeneity, heterogeneity
@@ -80,12 +84,25 @@ class SegmentReport(msgspec.Struct, frozen=True, rename="camel"):
     """Segments of each activity by its id, the largest first.
 
     `heterogeneity` has the tests of each activity's experiences, without those that have enough
-    converters or buyers in fewer than two segments.
+    converters or buyers in fewer than two segments. `without_history` has the ids of activities
+    that began on the day of the ledger's first event or before, in a report by `new`: the ledger
+    cannot know who of their first visitors is returning.
     """
 
     by: str
     activities: dict[str, tuple[ActivitySegment, ...]]
     heterogeneity: dict[str, tuple[ExperienceHeterogeneity, ...]] = {}
+    without_history: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Name of the difference between the segments, for titles."""
+        return segment_label(self.by)
+
+
+def segment_label(by: str) -> str:
+    """Return the name of the difference between segments: that of the fact, or words for `NEW`."""
+    return "earlier visits" if by == NEW else by
 
 
 def report_by_segment(
@@ -95,7 +112,7 @@ def report_by_segment(
 
     Args:
         reader: The ledger.
-        by: Name of the fact, such as `browser`.
+        by: Name of the fact, such as `browser`, or `new` for new and returning visitors.
         options: The options of the report.
         activities: The activities, as of `report_on_ledger`.
 
@@ -104,10 +121,8 @@ def report_by_segment(
         LedgerError: The ledger cannot be read.
         MissingExtraError: The extra `report` is not installed.
     """
-    sums = (
-        reader.segments(by, options.cap, options.time_zone) if _NAME.fullmatch(by) and reader.has_sums else {}
-    )
-    if not sums.keys() - {""}:
+    sums = _sums(reader, by, options) if _NAME.fullmatch(by) else {}
+    if by != NEW and not sums.keys() - {""}:
         raise OptionError("by", f"no impression has the fact {by!r}; record it by targetry edge --segment")
     plain = msgspec.structs.replace(
         options,
@@ -139,7 +154,28 @@ def report_by_segment(
             for one in activities
             if (tests := tuple(_differences(one, pairs[one.id], options.for_activity(one.id))))
         },
+        tuple(_without_history(reader, sums, options)) if by == NEW else (),
     )
+
+
+def _sums(reader: LedgerReader, by: str, options: ReportOptions) -> Segments:
+    if reader.has_sums:
+        return reader.segments(by, options.cap, options.time_zone)
+    with aggregated(reader.events(), reader.activities()) as made:
+        return made.segments(by, options.cap, options.time_zone)
+
+
+def _without_history(reader: LedgerReader, sums: Segments, options: ReportOptions) -> Iterator[str]:
+    """Yield the activities that began on the day of the ledger's first event or before."""
+    period, zone = reader.period() if reader.has_sums else None, options.time_zone
+    if period is None:
+        return
+    first = day_of_step(zone)(period.from_ms // step_ms(zone))
+    days: defaultdict[str, set[int]] = defaultdict(set)
+    for of_value in sums.values():
+        for key, activity in of_value.items():
+            days[key].update(day for one in activity.experiences.values() for day in one.cohorts)
+    yield from (key for key, of_activity in days.items() if of_activity and min(of_activity) <= first)
 
 
 _Pairs = list[tuple[Estimate, Estimate]]

@@ -90,11 +90,12 @@ def segment_forest(activity: ActivityReport, report: Report, segments: SegmentRe
     )
     kind = "for one look at the end" if report.fixed else "valid at every look"
     left = f"; the {len(shown)} largest of {len(found)}" if len(shown) < len(found) else ""
+    begins = "; the ledger begins with the activity" if activity.id in segments.without_history else ""
     x_range = _range(rows, [lift for _, lift in overall])
     return Forest(
-        f"Lift by {shorten_name(segments.by)}",
+        f"Lift by {shorten_name(segments.label)}",
         f"{METRICS[activity.metric].label.lower()}, {100 * report.confidence:g} % intervals of each segment, {kind}; "
-        f"dashed: all visitors{left}",
+        f"dashed: all visitors{left}{begins}",
         rows,
         overall,
         x_range,

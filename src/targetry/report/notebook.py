@@ -58,7 +58,8 @@ def load(
         location: The folder of a ledger, or an address like `postgresql://user@host/database`.
         options: The options of the report. By default they have `over_time` and `amounts`, which
             the pictures show.
-        by: Name of a recorded fact, such as `browser`, by whose values the report has segments.
+        by: Name of a recorded fact, such as `browser`, by whose values the report has segments, or
+            `new` for those of new and returning visitors.
 
     Returns:
         The report; its `to_dict` is the JSON of `targetry report -o json`.

@@ -582,6 +582,27 @@ def test_report_by_a_fact_has_a_row_for_each_segment(tmp_path: Path) -> None:
     assert run("-d", tmp_path, "--by", "country").exit_code == 2
 
 
+def test_report_by_new_has_new_and_returning_visitors(tmp_path: Path) -> None:
+    returning = [
+        msgspec.structs.replace(one, id=f"before-{one.id}", timestamp_ms=0, activity_id="7")
+        for one in SPLIT
+        if one.kind == "impression" and one.id.endswith("7")
+    ]
+    later = [msgspec.structs.replace(one, timestamp_ms=one.timestamp_ms + 2 * DAY_MS) for one in SPLIT]
+    kept(tmp_path, [*returning, *later], ACTIVITY)
+    table = text_output("-d", tmp_path, "--by", "new")
+    words = " ".join(table.split())
+    assert "Hero by earlier visits" in table
+    assert "new A 900" in words
+    assert "returning A 100" in words
+    assert words.count("the ledger begins with the activity") == 1, "only activity 7 does"
+    markdown = text_output("-d", tmp_path, "--by", "new", "-o", "markdown")
+    assert "| earlier visits | Experience |" in markdown
+    made = json.loads(text_output("-d", tmp_path, "--by", "new", "-o", "json"))
+    assert [one["value"] for one in made["segments"]["activities"]["1"]] == ["new", "returning"]
+    assert made["segments"]["withoutHistory"] == ["7"]
+
+
 @pytest.mark.parametrize(
     "command", ["report", "power --lift 5% --activity 1", "aa --activity 1", "ledger export --out a.csv"]
 )

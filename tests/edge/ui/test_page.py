@@ -445,6 +445,10 @@ def test_segments_are_shown_by_the_chosen_fact(tmp_path: Path) -> None:
         assert 'href="./?by=country#report"' in by_browser.text
         same = f"/report?by=browser&have={by_browser.headers['x-tag']}"
         assert client.get(same).status_code == 204
+        by_new = client.get("/report?by=new").text
+        assert "Lift by earlier visits" in by_new
+        assert "<b>by earlier visits</b>" in by_new
+        assert '<a href="./?by=new#report">by earlier visits</a>' in by_browser.text
         for other in ("country", "color", "<b>"):
             assert "Lift by" not in client.get("/report", params={"by": other}).text
         assert "Lift by browser" in client.get("/?by=browser").text

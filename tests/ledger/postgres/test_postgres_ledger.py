@@ -40,7 +40,7 @@ from targetry.ledger.postgres.retention import prune_postgres
 from targetry.ledger.postgres.schema import MIGRATIONS
 from targetry.ledger.postgres.timeline import read_timeline
 from targetry.ledger.selection import EventSelection
-from targetry.ledger.sums import ActivitySums, read_segments
+from targetry.ledger.sums import ActivitySums
 from targetry.ledger.timeline import StepFigures
 from targetry.report.aggregation import aggregated
 from targetry.report.report import report_on_ledger
@@ -225,18 +225,19 @@ def assert_equal_sums(
     with ledger.reader() as reader:
         made = flat(reader.sums(cap, amounts=True, zone=zone))
         visitors = sorted(reader.visitors(DAY_MS, zone))
-        segments = reader.segments("browser", cap, zone)
+        segments = {name: reader.segments(name, cap, zone) for name in ("browser", "new")}
     with aggregated(events, activities) as sqlite:
         expected = flat(sqlite.sums(cap, amounts=True, zone=zone))
         others = sorted(sqlite.visitors(DAY_MS, zone))
-        expected_segments = read_segments(sqlite._connection, "browser", cap, zone)
+        expected_segments = {name: sqlite.segments(name, cap, zone) for name in segments}
     assert [one[:5] for one in visitors] == [one[:5] for one in others]
     assert [one[5:] for one in visitors] == [pytest.approx(one[5:], abs=1e-5) for one in others]
     assert made.keys() == expected.keys()
     assert list(made.values()) == pytest.approx(list(expected.values()), rel=1e-9, abs=1e-5)
-    assert segments.keys() == expected_segments.keys()
-    for value, sums in segments.items():
-        assert flat(sums) == pytest.approx(flat(expected_segments[value]), rel=1e-9, abs=1e-5)
+    for name, found in segments.items():
+        assert found.keys() == expected_segments[name].keys()
+        for value, sums in found.items():
+            assert flat(sums) == pytest.approx(flat(expected_segments[name][value]), rel=1e-9, abs=1e-5)
 
 
 @given(event_streams(days=3), st.sampled_from([None, 10.0]), st.data())

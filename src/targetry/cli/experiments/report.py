@@ -165,7 +165,7 @@ def report(
         typer.Option(
             "--by",
             metavar="NAME",
-            help="Also the figures by a fact that the edge recorded, such as browser.",
+            help="Also the figures by a fact that the edge recorded, such as browser, or by new: new and returning visitors.",
             show_default=False,
         ),
     ] = None,
@@ -188,6 +188,7 @@ def report(
       targetry report --activities activities
       targetry report --activity 482910 -o json
       targetry report --by browser
+      targetry report --by new
       targetry report --plot rates.png
     """
     options = ReportOptions(

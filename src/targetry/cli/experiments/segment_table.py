@@ -31,10 +31,10 @@ def print_segments(report: Report, segments: SegmentReport) -> None:
             box=box.SIMPLE_HEAD,
             pad_edge=False,
             show_edge=False,
-            title=Text(f"{truncate_text(activity.label)} by {segments.by}", "bold"),
+            title=Text(f"{truncate_text(activity.label)} by {segments.label}", "bold"),
             title_justify="left",
         )
-        table.add_column(segments.by, overflow="fold")
+        table.add_column(segments.label, overflow="fold")
         table.add_column("Experience", max_width=30, overflow="fold")
         for heading in ("Visitors", METRICS[activity.metric].label, "Lift", "p-value"):
             table.add_column(heading, justify="right")
@@ -62,7 +62,7 @@ def render_markdown_segments(report: Report, segments: SegmentReport) -> str:
         found = segments.activities.get(activity.id, ())
         if not found:
             continue
-        by = escape_markdown(segments.by)
+        by = escape_markdown(segments.label)
         lines = [
             f"### {escape_markdown(activity.label)} by {by}",
             "",
@@ -124,6 +124,11 @@ def _notes(report: Report, segments: SegmentReport, activity: ActivityReport) ->
     found = segments.activities[activity.id]
     if len(found) > _MOST:
         yield f"{len(found) - _MOST} smaller segments are not shown; -o json has all"
+    if activity.id in segments.without_history:
+        yield (
+            "the ledger begins with the activity, so it has no earlier visits of the first visitors: "
+            "of these, who came before counts as new"
+        )
     for part in found:
         if part.is_mismatch and part.split_p_value is not None:
             yield (

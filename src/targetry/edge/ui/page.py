@@ -319,7 +319,7 @@ def _example(url: str, artifact: LoadedArtifact) -> str:
 
 
 def _by(request: Request) -> str:
-    """Return the name of the fact by which the report has segments, empty without one."""
+    """Return the name by which the report has segments, empty without one."""
     return request.query_params.get("by", "")
 
 

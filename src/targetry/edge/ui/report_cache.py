@@ -1,9 +1,9 @@
 """Cache of a ledger's reports and its plot, for the dashboard.
 
-There is a report of all visitors, and one by each recorded fact. A report is valid for two seconds
-or ten times its own computation time, so polling one costs at most a tenth of a processor core; one
-with other plans of the folders of activities is made at once. All methods block; call them in a
-thread.
+There is a report of all visitors, one by each recorded fact, and one by earlier visits. A report is
+valid for two seconds or ten times its own computation time, so polling one costs at most a tenth of
+a processor core; one with other plans of the folders of activities is made at once. All methods
+block; call them in a thread.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from targetry.errors import OptionError
+from targetry.ledger.event import NEW
 from targetry.ledger.store import EventStore, LedgerReader
 from targetry.ledger.timeline import Timeline
 from targetry.report.by_segment import SegmentReport, report_by_segment
@@ -86,7 +87,7 @@ class ReportCache:
             OptionError: There is no such time zone.
         """
         self._options = ReportOptions(over_time=True, amounts=True, zone=zone)
-        self.segments = tuple(dict.fromkeys(segments))
+        self.segments = (*dict.fromkeys(segments), NEW)
         self._ledger = ledger
         self._plans = plans
         self._now = now

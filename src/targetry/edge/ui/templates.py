@@ -74,6 +74,7 @@ class PageTemplates:
             activity_notes=_activity_notes,
             format_mean=_format_mean,
             metric_label=_metric_label,
+            segment_label=_segment_label,
             verdict_words=_verdict_words,
         )
         self._environment = made
@@ -135,6 +136,12 @@ def _metric_label(name: str) -> str:
     from targetry.report.inference.metrics import METRICS  # only an edge with a ledger needs it
 
     return METRICS[name].label
+
+
+def _segment_label(by: str) -> str:
+    from targetry.report.by_segment import segment_label  # only an edge with a ledger needs it
+
+    return segment_label(by)
 
 
 def _verdict_words(*given: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from targetry.ledger.database import Progress, no_progress
 from targetry.ledger.event import (
+    NEW,
     ActivityDescription,
     ExperienceDescription,
     FirstImpression,
@@ -29,6 +30,7 @@ from targetry.ledger.postgres.sums import (
     SEGMENT_BUYERS,
     SEGMENT_COHORTS,
     SUMS_OF_VISITORS,
+    VISIT,
     VISITORS,
 )
 from targetry.ledger.postgres.timeline import read_timeline
@@ -180,7 +182,7 @@ class PostgresReader:
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
-        limit = {"cap": None if cap is None else round(cap * MICROS)}
+        limit = {"cap": None if cap is None else round(cap * MICROS), "step": step_ms(zone)}
         with translated(self._url):
             run = self._connection.execute
             if zone is None:
@@ -207,23 +209,26 @@ class PostgresReader:
     def segments(self, name: str, cap: float | None = None, zone: tzinfo | None = None) -> Segments:
         """Return the sums by the value of a fact; none before the tables have the current format.
 
-        The time is that of `sums`, and grows with the number of values.
+        The time is that of `sums`, and grows with the number of values. New and returning visitors
+        are read from their events, in tables of any format.
 
         Args:
-            name: Name of the fact, as of `LedgerEvent.facts`.
+            name: Name of the fact, as of `LedgerEvent.facts`, or `NEW`.
             cap: The amount up to which a visitor's revenue counts.
             zone: The time zone of the days, None for UTC.
 
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
-        if self._format < SEGMENTS_FORMAT:
+        if name != NEW and self._format < SEGMENTS_FORMAT:
             return {}
-        values = {"name": name, "cap": None if cap is None else round(cap * MICROS)}
+        limit = None if cap is None else round(cap * MICROS)
+        values = {"name": name, "cap": limit, "step": step_ms(zone)}
         with translated(self._url):
             run = self._connection.execute
-            if zone is not None:
-                return build_segments(run(SUMS_OF_VISITORS.format(value=FACT), values), zone)
+            if name == NEW or zone is not None:
+                query = SUMS_OF_VISITORS.format(value=VISIT if name == NEW else FACT)
+                return build_segments(run(query, values), zone)
             return build_segments(with_buyers(run(SEGMENT_COHORTS, values), run(SEGMENT_BUYERS, values)))
 
     def period(self) -> Period | None:

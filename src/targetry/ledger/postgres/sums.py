@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from targetry.ledger.event import MAX_ORDER_TOTAL
+from targetry.ledger.event import MAX_ORDER_TOTAL, NEW
 from targetry.ledger.postgres.counting import COHORT_KEY, HAS_CONVERTED, SUMS
 from targetry.ledger.schema import DAY_MS, MICROS
-from targetry.ledger.sums import AMOUNT_BINS, QUARTER_MS
+from targetry.ledger.sums import AMOUNT_BINS, SESSION_MS
 
 COHORTS: Final = f"""
     SELECT activity_id, experience_id, day, entered::int, visitors, conversions, orders,
@@ -69,19 +69,30 @@ The time of the first impression is in steps of `step` milliseconds.
 """
 
 SUMS_OF_VISITORS: Final = f"""
-    SELECT value, activity_id, experience_id, quarter, entered, count(*), count(*) FILTER (WHERE converted), sum(orders),
+    SELECT value, activity_id, experience_id, step, entered, count(*), count(*) FILTER (WHERE converted), sum(orders),
         div(sum(micros), {MICROS}), mod(sum(micros), {MICROS}), sum(unusable), count(*) FILTER (WHERE orders > 0), {_MONEY}
     FROM (
-        SELECT {{value}} AS value, activity_id, experience_id, first_ms / {QUARTER_MS} AS quarter,
+        SELECT {{value}} AS value, activity_id, experience_id, first_ms / %(step)s::bigint AS step,
             (first_ms >= coalesce(since_ms, 0))::int AS entered, {HAS_CONVERTED} AS converted, unusable, {_AMOUNT}
         FROM targetry_participation AS own LEFT JOIN targetry_counted USING (activity_id)
         WHERE experience_id IS NOT NULL OFFSET 0
     ) AS visitor GROUP BY 1, 2, 3, 4, 5
 """
-"""Query for the sums of visitors by a value and the quarter of an hour of the first impression."""
+"""Query for the sums of visitors by a value and the time of the first impression.
+
+The time is in steps of `step` milliseconds.
+"""
 
 FACT: Final = "coalesce(facts ->> %(name)s, '') COLLATE \"C\""
 """Value of `SUMS_OF_VISITORS`: that of the fact `name`."""
+
+VISIT: Final = f"""
+    CASE WHEN EXISTS (
+        SELECT 1 FROM targetry_event
+        WHERE targetry_event.visitor = own.visitor AND timestamp_ms <= own.first_ms - {SESSION_MS}
+    ) THEN 'returning' ELSE '{NEW}' END
+"""
+"""Value of `SUMS_OF_VISITORS`: whether visitors are new or returning."""
 
 _WITH_SEGMENTS: Final = ", ".join(f"one.{name} - coalesce(named.{name}, 0) AS {name}" for name in SUMS)
 # A cohort's visitors without the fact are those that are in none of its segments.
