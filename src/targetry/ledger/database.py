@@ -50,6 +50,9 @@ _CHECKED_BYTES: Final = 64 * 1024 * 1024
 _JOURNAL_PAGES: Final = 4000
 # Holds the indexes of some 100,000 events; with the default of 2 MB pages are read again.
 _CACHE_KB: Final = 8_000
+# For each number of inserted events two, with orders and without; some 60 for counting. To prepare
+# one for 32 events takes 0.4 ms.
+_PREPARED_STATEMENTS: Final = 256
 _PAUSE_S: Final = 0.01
 _OPENING_S: Final = 10.0  # longest wait for a process that opens the file and makes no progress
 _LOCK_IS_HELD: Final = (BlockingIOError, FileNotFoundError) + (
@@ -307,7 +310,13 @@ def _connect(path: Path, sync: Sync, busy_timeout: float, progress: Progress) ->
     # locks that SQLite holds on it in this process.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path,
+        timeout=busy_timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_PREPARED_STATEMENTS,
+    )
     try:
         _check_format(connection, path)
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect in an empty file

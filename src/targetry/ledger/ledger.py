@@ -213,7 +213,7 @@ def _insert_batch(connection: sqlite3.Connection, rows: Sequence[Row]) -> list[b
     return [discard_key(latest, row[0]) for row in rows]
 
 
-@lru_cache(maxsize=2 * _MAX_ROWS)  # the connection caches its prepared statements by their text
+@lru_cache(maxsize=4 * _MAX_ROWS)  # the connection caches its prepared statements by their text
 def _insert_statement(count: int, given: tuple[int, ...]) -> str:
     """Return a statement whose parameters are fields of each event, and the time of recording.
 
