@@ -85,7 +85,7 @@ def test_second_primary_metric_is_a_mistake() -> None:
     with pytest.raises(ActivitiesError) as caught:
         Workspace("acme", metrics=metrics).compile()
     assert str(caught.value) == (
-        "metrics.rpo.primary: the primary metric is 'orders' already, and there is at most one"
+        "metrics.rpo.primary: 'orders' and 'rpo' are both primary, but one metric decides"
     )
 
 

@@ -214,7 +214,7 @@ class _Compiler:
         """Add errors for all primary metrics but the first."""
         primary = self._settings.metrics.primary
         for name in primary[1:]:
-            message = f"the primary metric is {primary[0]!r} already, and there is at most one"
+            message = f"{primary[0]!r} and {name!r} are both primary, but one metric decides"
             self.error("TA118", f"metrics.{name}.primary", message, "give an activity a `primary_metric`")
 
     def _check_experiences(self, path: str, activity: ActivityDefinition, layout: ActivityLayout) -> None:
