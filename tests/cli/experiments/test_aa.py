@@ -35,7 +35,9 @@ def test_tests_of_a_report_are_tried_on_equal_experiences() -> None:
     result = run(FEW)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith("10 A/A tests of 200 visitors\nTest ")
-    assert "buckets are even: p = " in result.stdout
+    assert "\nbuckets are even: p = " in result.stdout
+    assert "\nactivities are independent: p = " in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("sound: ")
     assert run(FEW).stdout == result.stdout
 
 
@@ -95,7 +97,8 @@ def test_allocation_that_is_not_even_ends_with_status_3(tmp_path: Path) -> None:
     ids.write_text("\n".join(one for one in visitors if bucket("acme", "482910", one) < 1_000))
     result = run("aa --activities 10 --visitors", ids, samples.shop_path())
     assert result.exit_code == 3
-    assert result.stdout.endswith("more false alarms or less even than chance explains\n")
+    assert "\nbuckets are not even: p < 0.0001\n" in result.stdout
+    assert result.stdout.endswith("not sound: more false alarms, or less even than chance explains\n")
 
 
 MISTAKES = {

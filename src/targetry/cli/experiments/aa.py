@@ -239,13 +239,21 @@ def _print(made: AaReport) -> None:
             _state(alarms.state),
         )
     out.print(table)
-    out.print(f"buckets are even: p {_compared(made.bucket_p_value)}")
+    out.print(f"buckets are{_not(made.bucket_p_value)} even: p {_compared(made.bucket_p_value)}")
     out.print(
-        f"activities are independent: p {_compared(made.correlation_p_value)}, "
+        f"activities are{_not(made.correlation_p_value)} independent: p {_compared(made.correlation_p_value)}, "
         f"largest correlation {made.largest_correlation:.3f}"
     )
-    if not made.is_sound:
-        out.print(Text("more false alarms or less even than chance explains", "bold red"))
+    if made.is_sound:
+        out.print("sound: no more false alarms than allowed, and an allocation as even as chance makes it")
+    else:
+        out.print(Text("not sound: more false alarms, or less even than chance explains", "bold red"))
+
+
+def _not(p_value: float) -> str:
+    from targetry.report.simulation.aa import UNLIKELY
+
+    return "" if p_value >= UNLIKELY else " not"
 
 
 def _compared(value: float) -> str:
