@@ -57,6 +57,14 @@ def test_event_that_is_sent_again_is_recorded_once() -> None:
     assert 'targetry_edge_events_total{kind="impression",outcome="seen"} 2.0' in text
 
 
+def test_events_with_a_token_of_no_artifact_are_counted() -> None:
+    client = web_client()
+    shown = {"id": "n", "type": "display", "timestamp": 1, "tokens": ["stale", "bogus"]}
+    for body in (HERO, NOTIFICATION, {**HERO, "notifications": [shown]}):
+        client.post(DELIVERY, json=body)
+    assert "targetry_edge_unknown_tokens_total 2.0" in client.get("/metrics").text
+
+
 def test_offer_is_returned_if_its_event_cannot_be_recorded(caplog: pytest.LogCaptureFixture) -> None:
     client = web_client(BrokenLedger())
     assert client.post(DELIVERY, json=HERO).status_code == 200

@@ -6,6 +6,7 @@ import pytest
 
 from targetry.device.logic.allocation import allocation
 from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.edge.artifacts import token_index
 from targetry.edge.artifacts.token_index import UNKNOWN, Attribution, TokenIndex
 from targetry.samples import shop
 
@@ -56,6 +57,30 @@ def test_visitor_outside_of_all_windows_keeps_the_activity() -> None:
     index = TokenIndex(rules_with_windows(("0", -1, 10), ("1", 20, 30)))
     outside = next(one for one in VISITORS if allocation("acme", "482910", one) > 30)
     assert index.find(TOKEN, "acme", outside) == Attribution("482910", "")
+
+
+def test_token_of_an_earlier_artifact_keeps_its_attribution() -> None:
+    first = TokenIndex(rules_with_windows(("0", -1, 10), ("1", 10, 100)))
+    empty = compile_artifact({**shop(), "rules": {"mboxes": {}, "views": {}}})
+    third = TokenIndex(empty, TokenIndex(empty, first))
+    assert {third.find(TOKEN, "acme", one) for one in VISITORS} == {
+        first.find(TOKEN, "acme", one) for one in VISITORS
+    }
+
+
+def test_token_of_several_artifacts_has_the_attribution_of_the_latest() -> None:
+    first = TokenIndex(rules_with_windows(("0", -1, 100)))
+    second = TokenIndex(rules_with_windows(("1", -1, 100)), first)
+    assert second.find(TOKEN, "acme", "v") == Attribution("482910", "1")
+
+
+def test_tokens_of_earlier_artifacts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that the latest ones are kept."""
+    monkeypatch.setattr(token_index, "_MOST_EARLIER", 1)
+    empty = compile_artifact({**shop(), "rules": {"mboxes": {}, "views": {}}})
+    old = TokenIndex(compile_artifact(shop()))
+    kept = TokenIndex(empty, TokenIndex(rules_with_windows(("0", -1, 100)), old))
+    assert len(kept) == 1
 
 
 @pytest.mark.parametrize("token", ["", "other"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.edge import HERO, response_to
+from support.edge import HERO, WEB, ask, response_to
 from support.late import LATE_S
 from targetry.edge.artifacts.registry import ArtifactRegistry
 from targetry.edge.artifacts.watcher import ArtifactWatcher
@@ -38,6 +38,26 @@ def test_changed_file_is_loaded_again(tmp_path: Path) -> None:
     assert artifacts.refresh()
     assert response_to(HERO, registry=artifacts.registry)["client"] == "two"
     assert (artifacts.reloads, artifacts.refusals) == (1, 0)
+
+
+def test_display_of_a_replaced_artifact_counts_for_its_activity(tmp_path: Path) -> None:
+    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", shop())])
+    prefetch = {"context": WEB, "id": {"tntId": "3f9c"}, "prefetch": {"mboxes": [{"name": "hero"}]}}
+    (option,) = response_to(prefetch, registry=artifacts.registry)["prefetch"]["mboxes"][0]["options"]
+    write(tmp_path / "rules.json", {**shop(), "rules": {"mboxes": {}, "views": {}}})
+    assert artifacts.refresh()
+    shown = {"id": "n", "type": "display", "timestamp": 1, "tokens": [option["eventToken"]]}
+    request = {"context": WEB, "id": {"tntId": "3f9c"}, "notifications": [shown]}
+    (event,) = ask(request, registry=artifacts.registry).events
+    assert (event.activity_id, event.experience_id) == ("482910", "0")
+
+
+def test_tokens_of_another_client_are_unknown(tmp_path: Path) -> None:
+    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))])
+    assert len(artifacts.registry.artifacts[0].tokens) > 0
+    write(tmp_path / "rules.json", {**titled("two"), "rules": {"mboxes": {}, "views": {}}})
+    assert artifacts.refresh()
+    assert len(artifacts.registry.artifacts[0].tokens) == 0
 
 
 def test_replaced_artifact_is_released_without_garbage_collection(tmp_path: Path) -> None:

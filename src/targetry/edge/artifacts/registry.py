@@ -45,8 +45,13 @@ class LoadedArtifact:
         client: str | None = None,
         organization_id: str | None = None,
         plans: FolderPlans | None = None,
+        earlier: LoadedArtifact | None = None,
     ) -> None:
-        """Compile a `rules.json` or `rules.bin`. Raises `ArtifactError`."""
+        """Compile a `rules.json` or `rules.bin`, which can replace an earlier artifact.
+
+        Raises:
+            ArtifactError: The artifact cannot be used.
+        """
         self.name = name
         self.plans = plans
         self.text = artifact_text(source, organization_id=organization_id)
@@ -55,7 +60,9 @@ class LoadedArtifact:
         self.client = client or _nonempty_text(meta.get("clientCode")) or DEFAULT_CLIENT_CODE
         self.environment = (_nonempty_text(meta.get("environment")) or "").lower()
         self.organization_id = organization_id or _nonempty_text(meta.get("organizationId"))
-        self.tokens = TokenIndex(self.rules)
+        if earlier is not None and earlier.client != self.client:
+            earlier = None
+        self.tokens: TokenIndex = TokenIndex(self.rules, None if earlier is None else earlier.tokens)
         self.costs = costs_of(self.rules)
         self.encoded = EncodedMboxes(RESPONSE_TOKENS)
         self.digest = hashlib.sha256(self.text).hexdigest()[:32]

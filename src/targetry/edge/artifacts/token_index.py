@@ -2,11 +2,14 @@
 
 Tokens are opaque. The token of an option belongs to one experience. The token of a click metric is
 shared by all experiences of its activity, so the visitor's allocation determines the experience.
+
+Pages that were rendered before an artifact was replaced send tokens of the earlier one.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple
 
 from targetry.device.artifact import read_consequence, read_rule
 from targetry.device.logic.allocation import allocation
@@ -22,6 +25,8 @@ class Attribution(NamedTuple):
 
 UNKNOWN = Attribution()
 
+_MOST_EARLIER: Final = 10_000  # tokens of earlier artifacts
+
 
 class _TokenWindow(NamedTuple):
     """Window of the allocation in percent, ends included, in which a token has an attribution."""
@@ -32,12 +37,15 @@ class _TokenWindow(NamedTuple):
 
 
 class TokenIndex:
-    """Tokens of a rule set."""
+    """Tokens of a rule set, and those of the rule sets before it, the latest up to a bound."""
 
-    def __init__(self, rules: RuleSet) -> None:
+    def __init__(self, rules: RuleSet, earlier: TokenIndex | None = None) -> None:
         self._by_token: dict[str, dict[_TokenWindow, None]] = {}
         for location in (*rules.mboxes.values(), *rules.views.values()):
             self._add(location)
+        if earlier is not None:
+            gone = (one for one in earlier._by_token.items() if one[0] not in self._by_token)
+            self._by_token.update(list(islice(gone, _MOST_EARLIER)))
         self._of_one_experience = {
             token: next(iter(windows)).attribution
             for token, windows in self._by_token.items()

@@ -145,6 +145,7 @@ class ArtifactWatcher:
             client=self._client,
             organization_id=self._organization_id,
             plans=content.plans,
+            earlier=file.artifact,
         )
         if artifact.rules.unusable:
             text = describe_unusable_rules(artifact.rules)

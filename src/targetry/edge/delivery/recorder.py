@@ -79,6 +79,8 @@ class EventRecorder:
         self._losses.recovered()
         outcomes = zip(events, are_new, strict=True)
         self._count((event.kind, "recorded" if is_new else "seen") for event, is_new in outcomes)
+        if unknown := sum(1 for event in events if event.token and not event.activity_id):
+            self._metrics.unknown_tokens.inc(unknown)
         return True
 
     def _lost(self, events: Sequence[LedgerEvent], error: Exception) -> bool:

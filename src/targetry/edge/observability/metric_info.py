@@ -50,6 +50,9 @@ METRICS: Final = {
             "outcome": "`recorded`, `seen`, `lost` or `repeated`",
         },
     ),
+    "unknown_tokens": MetricInfo(
+        "counter", "Events whose token no artifact has, which count for no activity."
+    ),
     "notifications": MetricInfo("counter", "Notifications accepted."),
     "telemetry_entries": MetricInfo("counter", "Telemetry entries accepted."),
     "ofrep_evaluations": MetricInfo(
