@@ -51,7 +51,7 @@ def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
         yield describe_largest_part(activity.largest_part)
     if activity.switched:
         visitors = pluralize(activity.switched, "visitor")
-        yield f"{visitors} saw more than one experience and count for the first one"
+        yield f"{visitors} saw more than one experience; the first one counts"
     if activity.outside:
         visitors = pluralize(activity.outside, "visitor")
         yield f"{visitors} clicked or ordered without an earlier impression"
