@@ -202,8 +202,7 @@ class ErasureResult(NamedTuple):
 def erase(folder: Path, visitors: Sequence[str], *, progress: Progress = no_progress) -> ErasureResult:
     """Remove all events of visitors, and rewrite the file, so that nothing of them is left in it.
 
-    Other processes cannot record while the file is rewritten, which takes some seconds for a
-    gigabyte.
+    Other processes cannot record while the file is rewritten, which takes some 10 s for a gigabyte.
 
     Args:
         folder: The folder of the ledger.

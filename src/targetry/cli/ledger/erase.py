@@ -28,7 +28,7 @@ def erase_command(
 ) -> None:
     """Remove all events of visitors, and rewrite the file; reports are as if they never came.
 
-    Edges can record meanwhile, but not while the file is rewritten, some seconds for a gigabyte.
+    Edges can record meanwhile, but not while the file is rewritten, some 10 s for a gigabyte.
 
     \b
     [bold]Examples[/]
