@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -468,7 +469,8 @@ def test_events_are_counted_while_a_ledger_is_open(url: str) -> None:
         assert reading.execute("SELECT sum(visitors) FROM targetry_cohort_sum").fetchone() == (2,)
 
 
-def test_ledger_of_the_first_format_is_read_and_upgraded(url: str) -> None:
+def make_first_format(url: str) -> None:
+    """Make the tables of the first format, with `MANY`."""
     names = LedgerEvent.__struct_fields__[:11]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE targetry_ledger (format integer NOT NULL, removed bigint NOT NULL)")
@@ -478,6 +480,17 @@ def test_ledger_of_the_first_format_is_read_and_upgraded(url: str) -> None:
             f"INSERT INTO targetry_event ({', '.join(names)}, recorded_ms) VALUES ({', '.join(['%s'] * 11)}, 0)",
             [msgspec.structs.astuple(one)[:11] for one in MANY],
         )
+
+
+def test_visitor_of_a_ledger_of_the_first_format_is_erased(url: str) -> None:
+    make_first_format(url)
+    assert erase_visitors(url, ["1-0-1"]).removed == 2
+    with open_reader(url) as reader:
+        assert reader.sums()["1"].experiences["0"].visitors == 39
+
+
+def test_ledger_of_the_first_format_is_read_and_upgraded(url: str) -> None:
+    make_first_format(url)
     with open_reader(url) as reader:
         assert not reader.has_sums
         before = report_on_ledger(reader).activities
@@ -682,7 +695,7 @@ def test_ledger_of_a_later_version_is_refused(url: str) -> None:
     PostgresLedger.open(url).close()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("UPDATE targetry_ledger SET format = 99")
-    for opening in (PostgresLedger.open, open_reader):
+    for opening in (PostgresLedger.open, open_reader, partial(erase_visitors, visitors=["ada"])):
         with pytest.raises(LedgerVersionError, match=r"has format 99, .* use a later version"):
             opening(url)
 

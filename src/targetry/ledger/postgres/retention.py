@@ -9,6 +9,7 @@ from typing import Any, Final
 from targetry.ledger.database import Progress, no_progress
 from targetry.ledger.postgres import counting
 from targetry.ledger.postgres.connection import check_exists, connect, translated
+from targetry.ledger.postgres.schema import migrate
 from targetry.ledger.retention import cutoff_ms
 
 _LOCK: Final = 0x54524760  # key of the advisory lock of the edge that prunes
@@ -60,7 +61,8 @@ def prune_postgres(
 def erase_postgres(url: str, visitors: Sequence[str], *, progress: Progress = no_progress) -> int:
     """Remove all events of visitors, and return their number.
 
-    The server can reuse the space at once; what it still holds there is overwritten later.
+    Tables of an earlier format are upgraded first. The server can reuse the space at once; what it
+    still holds there is overwritten later.
 
     Args:
         url: The address of the ledger.
@@ -70,11 +72,13 @@ def erase_postgres(url: str, visitors: Sequence[str], *, progress: Progress = no
     Raises:
         OptionError: The address is wrong.
         MissingExtraError: The extra `postgres` is not installed.
+        LedgerVersionError: The tables are of a later version.
         LedgerError: The ledger cannot be reached or written to. Completed transactions stand.
     """
     removed = 0
     with translated(url), contextlib.closing(connect(url, reads=True)) as connection:
         check_exists(connection, url)
+        migrate(connection)
         query = f"SELECT count(*) FROM targetry_event WHERE {_IS_OF_VISITORS}"
         (total,) = connection.execute(query, (list(visitors),)).fetchone()
         for count in _remove(connection, _IS_OF_VISITORS, list(visitors)):
