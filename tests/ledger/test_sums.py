@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.edge_sockets import wait_until
 from support.event_streams import CLOCK_CHANGES, event_streams, recordings, streams_at_clock_changes
 from support.examples import examples
@@ -115,6 +116,29 @@ def test_cohorts_equal_a_plain_count_in_any_order_and_zone(
     }
     for (activity, experience), counted in amounts_of.items():
         assert made[activity].experiences[experience].amounts == counted
+
+
+# zone, first impression → local day
+LOCAL_DAYS = {
+    "before midnight of a zone with quarters": ("Asia/Kathmandu", "2026-11-29T18:14:59.999Z", "2026-11-29"),
+    "midnight of a zone with quarters": ("Asia/Kathmandu", "2026-11-29T18:15Z", "2026-11-30"),
+    "an evening in the west": ("America/New_York", "2026-11-30T04:59:59.999Z", "2026-11-29"),
+    "first moment of a day of 23 hours": ("Europe/Berlin", "2026-03-28T23:00Z", "2026-03-29"),
+    "last moment of a day of 23 hours": ("Europe/Berlin", "2026-03-29T21:59:59.999Z", "2026-03-29"),
+    "after a day of 23 hours": ("Europe/Berlin", "2026-03-29T22:00Z", "2026-03-30"),
+    "first moment of a day of 25 hours": ("Europe/Berlin", "2026-10-24T22:00Z", "2026-10-25"),
+    "last moment of a day of 25 hours": ("Europe/Berlin", "2026-10-25T22:59:59.999Z", "2026-10-25"),
+    "after a day of 25 hours": ("Europe/Berlin", "2026-10-25T23:00Z", "2026-10-26"),
+    "the last hour of the calendar": ("Asia/Tokyo", "9999-12-31T23:30Z", "9999-12-31"),
+}
+
+
+@each_case("zone, time, day", LOCAL_DAYS.values(), ids=LOCAL_DAYS)
+def test_day_of_a_visitor_is_that_of_the_time_zone(zone: str, time: str, day: str) -> None:
+    at = datetime.fromisoformat(time)
+    made = aggregate([event("a", at=round(at.timestamp() * 1000))], zone=ZoneInfo(zone))
+    (found,) = made["1"].experiences["0"].cohorts
+    assert date.fromordinal(date(1970, 1, 1).toordinal() + found).isoformat() == day
 
 
 def buyers_of(sums: dict[str, ActivitySums]) -> dict[tuple[str, str, int], Any]:

@@ -526,10 +526,11 @@ def test_clocks_that_differ_by_an_hour_are_no_future() -> None:
 
 
 def test_day_of_the_report_is_that_of_the_time_zone() -> None:
-    evening = DAY_MS - 4 * 3_600_000  # the next morning in Tokyo
+    evening = 2 * DAY_MS - 4 * 3_600_000  # the next morning in Tokyo
     events = [*entered("0", 5, 2, evening), *entered("1", 5, 2, evening)]
-    (made,) = make_report(events, [ACTIVITY], ReportOptions(zone="Asia/Tokyo"), now_ms=evening).activities
-    assert made.from_future == 0
+    for now_ms, expected in ((evening, 0), (evening - DAY_MS, 10)):
+        (made,) = make_report(events, [ACTIVITY], ReportOptions(zone="Asia/Tokyo"), now_ms=now_ms).activities
+        assert made.from_future == expected
 
 
 def test_report_on_no_visitor_of_the_past_predicts_nothing() -> None:
