@@ -12,6 +12,7 @@ from support.ledger import event
 from support.postgres import PostgresServer
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.location import open_reader
+from targetry.ledger.postgres import counting
 from targetry.ledger.postgres.ledger import PostgresLedger
 
 psycopg = pytest.importorskip("psycopg")
@@ -43,6 +44,25 @@ def test_server_that_is_stopped_is_unreachable_and_another_connection_is_opened(
             assert ledger.record([event("after")]) == [True]
         finally:
             os.kill(pid, signal.SIGCONT)
+
+
+def test_recording_waits_for_no_other_ledger_that_counts_or_records(url: str) -> None:
+    with PostgresLedger.open(url, answer_timeout_s=1) as ledger, psycopg.connect(url) as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", (counting.LOCK,))
+        other.execute("DELETE FROM targetry_impression_sum")
+        other.execute(
+            "INSERT INTO targetry_event (id, kind, visitor, activity_id, experience_id, location, token, timestamp_ms, "
+            "session_id, recorded_ms) VALUES ('other', 'impression', 'visitor', '1', '0', '', '', 1, '', 1)"
+        )
+        assert ledger.record([event("a", visitor="visitor")]) == [True]
+
+
+def test_refused_statement_is_reported_without_its_text(url: str) -> None:
+    with PostgresLedger.open(url) as ledger:
+        run_in(url, "ALTER TABLE targetry_event DROP COLUMN token")
+        with pytest.raises(LedgerError) as caught:
+            ledger.record([event("a")])
+    assert str(caught.value).endswith(': column "token" of relation "targetry_event" does not exist')
 
 
 def test_connection_that_became_read_only_is_replaced(url: str) -> None:

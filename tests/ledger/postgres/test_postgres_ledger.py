@@ -121,6 +121,20 @@ def test_ledgers_that_open_together_make_the_tables_once(url: str) -> None:
         ledger.close()
 
 
+def test_ledgers_that_open_together_upgrade_the_tables_once(url: str) -> None:
+    with PostgresLedger.open(url) as older, psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "ALTER TABLE targetry_recount DROP COLUMN seqs; UPDATE targetry_ledger SET format = 4"
+        )
+        with ThreadPoolExecutor(3) as pool:
+            opened = list(pool.map(PostgresLedger.open, [url] * 3))
+        for number, ledger in enumerate([older, *opened]):
+            assert ledger.record([event(str(number), visitor=str(number))]) == [True]
+            ledger.close()
+    with open_reader(url) as reader:
+        assert reader.sums()["1"].experiences["0"].visitors == 4
+
+
 def test_descriptions_are_stored_in_their_order(url: str) -> None:
     other = ActivityDescription("2", None, "landing", (ExperienceDescription("9", "X"),), 7)
     with PostgresLedger.open(url) as ledger:

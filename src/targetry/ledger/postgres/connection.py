@@ -101,7 +101,8 @@ def translate(url: str, error: BaseException) -> LedgerError:
     reason = _REASONS.get(state or "", UNUSABLE)
     if state is None or state[:2] in ("08", "57"):  # no connection, or the server is ending
         reason = UNREACHABLE
-    detail = " ".join(str(error).split()) or type(error).__name__
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)  # without the statement
+    detail = " ".join(str(primary or error).split()) or type(error).__name__
     return LedgerError(reason, f"the ledger {ledger_name(url)}: {detail}")
 
 
