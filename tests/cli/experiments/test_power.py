@@ -200,6 +200,9 @@ def test_report_has_the_options_of_the_plan(ledger: Path, tmp_path: Path) -> Non
         (line,) = [one for one in made.stdout.splitlines() if one.startswith("report it with")]
         return line.partition("--planned ")[2].partition(" ")[2]
 
+    means = "--mean 4 --deviation 12 --lift 5%"
+    for more, metric in (("", "NAME"), ("--metric revenue", "revenue")):
+        assert run(f"{means} {more}").stdout.splitlines()[-2].endswith(f"--planned 186490 --metric {metric}")
     assert report("") == ""
     assert report("--metric orders") == "--metric orders"
     assert report("--metric revenue --cap 1234567.5") == "--metric revenue --cap 1234567.5"
@@ -207,6 +210,9 @@ def test_report_has_the_options_of_the_plan(ledger: Path, tmp_path: Path) -> Non
     files = {"hero.yaml": HERO.replace("key: hero", "key: hero\nid: 1"), "targetry.yaml": settings}
     folder = write_files(tmp_path / "my shop", files)
     assert report("", str(folder)) == f"--activities '{folder}'"
+    rate = run("--baseline 5% --lift 10%", str(folder)).stdout
+    assert f"--planned 103071 --activities '{folder}' --metric conversion\n" in rate
+    assert f"--activities '{folder}'\n" in run(means, str(folder)).stdout
     assert report("--metric orders", str(folder)) == f"--activities '{folder}' --metric orders"
 
 
@@ -360,10 +366,11 @@ MISTAKES = {
     "--mean 4 --lift 5%": "--mean needs --deviation",
     "--baseline 5% --lift 10% --shares half": "'--shares': must be numbers like 50,50, not 'half'",
     "--baseline 5% --lift 10% --cap 5": "--cap needs a ledger",
-    "--baseline 5% --lift 10% --metric revenue": "--metric needs a ledger",
+    "--baseline 5% --lift 10% --metric revenue": "--metric is for a ledger or --mean",
     "--baseline 5% --lift 10% --deviation 3": "--deviation is for --mean",
     "--baseline 5% --lift 10% --activity 1": "--activity is for a ledger, an artifact or a folder",
     "--baseline 5% --lift 10% --power 5%": "'--power': must be above alpha (0.05), not 0.05",
+    "--mean 4 --deviation 12 --lift 5% --metric conversion": "'--metric': must be one of orders, revenue, rpo with --mean",
     "--baseline 5% --lift 10% --daily 0": "'--daily': must be a number above 0, not 0.0",
     "--baseline 5% --lift 10% --plot nowhere/a.png": "there is no folder 'nowhere'",
     "--baseline 5% --lift 10% --environment test": "are for an artifact or a folder",

@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -32,6 +32,8 @@ from targetry.report.inference.plan import Plan, PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.options import DEFAULT_METRIC, METRIC_NAMES, MONEY, ReportOptions
 from targetry.report.plot import write_plan_plot
+
+_MEANS: Final = tuple(name for name in METRIC_NAMES if name != "conversion")
 
 
 def power(
@@ -82,7 +84,7 @@ def power(
         typer.Option(
             "--metric",
             metavar="NAME",
-            help=f"Metric of the ledger: {', '.join(METRIC_NAMES)}. Default: the folder's primary metric, or conversion.",
+            help=f"Metric of the ledger or of --mean: {', '.join(METRIC_NAMES)}. Default: the folder's primary metric, or conversion.",
             show_default=False,
         ),
     ] = None,
@@ -158,7 +160,11 @@ def power(
     cap_of_folder = None
     if location is None:
         known = LedgerBaseline(_given_baseline(baseline, mean, deviation, metric, cap))
-        _note_primary(primary, is_rate=known.baseline.deviation is None)
+        _note_primary(primary, is_rate=baseline is not None)
+        if baseline is not None:
+            metric = "conversion"
+        elif metric is None and primary != "conversion":
+            metric = primary
     else:
         if any(one is not None for one in (baseline, mean, deviation)):
             raise typer.BadParameter(
@@ -195,17 +201,18 @@ def power(
     if plot is not None:
         write_plan_plot(options, made, plot)
     if output is TableOrJson.JSON:
-        shown = metric if location is not None else "conversion" if baseline is not None else None
-        print_json({**msgspec.to_builtins(made), "metric": shown, "baseline": known.baseline})
+        print_json({**msgspec.to_builtins(made), "metric": metric, "baseline": known.baseline})
     else:
-        notes = [] if metric is None else [_describe_baseline(metric, known.baseline)]
+        notes = []
+        if location is not None and metric is not None:
+            notes.append(_describe_baseline(metric, known.baseline))
         if shares is None and split is not None:
             notes.append(_describe_split(split))
         if cap_of_folder is not None:
             notes.append(f"with the cap of the folder: revenue up to {cap_of_folder:,.2f} counts")
         more = [
             "" if plans is None else f"--activities {shlex.quote(plans.folder)}",
-            "" if metric in (None, primary or DEFAULT_METRIC) else f"--metric {metric}",
+            "" if metric == (primary or DEFAULT_METRIC) else f"--metric {metric or 'NAME'}",
             "" if cap is None else f"--cap {cap:.12g}",
             ""
             if math.isclose(options.alpha, ReportOptions().alpha)
@@ -222,11 +229,9 @@ def _given_baseline(
         raise typer.BadParameter("give exactly one of --baseline, --mean and a ledger")
     if cap is not None:
         raise typer.BadParameter("--cap needs a ledger, whose amounts it limits")
-    if metric is not None:
-        raise typer.BadParameter(
-            "--metric needs a ledger, which has the metrics; --baseline is a conversion rate, --mean any mean"
-        )
     if baseline is not None:
+        if metric is not None:
+            raise typer.BadParameter("--metric is for a ledger or --mean; --baseline is a conversion rate")
         if deviation is not None:
             raise typer.BadParameter("--deviation is for --mean; that of a conversion rate follows from it")
         return Baseline(parse_percent("--baseline", baseline))
@@ -234,6 +239,8 @@ def _given_baseline(
         raise typer.BadParameter("--mean needs --deviation, the standard deviation of a visitor's value")
     if not (math.isfinite(mean) and mean > 0):
         raise wrong_option("--mean", f"must be a number above 0, not {mean!r}")
+    if metric not in (None, *_MEANS):
+        raise wrong_option("--metric", f"must be one of {', '.join(_MEANS)} with --mean, not {metric!r}")
     return Baseline(mean, deviation)
 
 
