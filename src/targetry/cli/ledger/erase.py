@@ -19,7 +19,7 @@ def erase_command(
     visitors: Annotated[
         list[str],
         typer.Argument(
-            metavar="VISITOR...",
+            metavar="VISITOR",
             help="The ECID of a visitor, otherwise the tnt id without its profile location, otherwise the third-party id.",
         ),
     ],
