@@ -33,7 +33,8 @@ def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
         yield f"the primary metric, which decides, is {METRICS[activity.metric].label.lower()}"
     if activity.shares_since_ms and activity.compared < activity.visitors:
         since = pluralize(activity.compared, "visitor")
-        yield f"the figures are those of {since} since the shares changed; earlier visitors are not comparable"
+        figures = f"the figures are those of {since}" if activity.compared else "no visitor has come"
+        yield f"{figures} since the shares changed; earlier visitors are not comparable"
     yield from _incomparable(report, activity)
     if any(
         metric.lift and metric.lift.has_drifted

@@ -339,6 +339,16 @@ def test_split_that_differs_is_reported(tmp_path: Path) -> None:
     )
 
 
+def test_report_without_visitors_since_the_shares_changed_says_so(tmp_path: Path) -> None:
+    kept(tmp_path, SPLIT, ACTIVITY)
+    shipped = (ExperienceDescription("0", "A", 0.0), ExperienceDescription("1", "B", 100.0))
+    with Ledger.open(tmp_path) as ledger:
+        ledger.describe([msgspec.structs.replace(ACTIVITY, experiences=shipped)], now_ms=3000)
+
+    note = "no visitor has come since the shares changed; earlier visitors are not comparable"
+    assert f"\n{note}\n" in text_output("-d", tmp_path, width=100)
+
+
 def test_split_check_starts_at_the_last_change_of_shares(tmp_path: Path) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)
     changed = (ExperienceDescription("0", "A", 60.0), ExperienceDescription("1", "B", 40.0))
