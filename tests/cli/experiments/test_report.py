@@ -376,7 +376,7 @@ def test_switched_and_outside_visitors_are_reported(tmp_path: Path) -> None:
     switched = [event("a"), event("b", at=2000, experience_id="1")]
     text = text_output("-d", kept(tmp_path, [*switched, event("c", "click", "bob")], ACTIVITY))
 
-    assert "1 visitor saw more than one experience and count" in text
+    assert "1 visitor saw more than one experience; the first one counts\n" in text
     assert "1 visitor clicked or ordered without an earlier impression\n" in text
 
 
