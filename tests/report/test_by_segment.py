@@ -180,6 +180,11 @@ def test_activity_that_began_with_the_ledger_has_no_history(tmp_path: Path) -> N
     assert made(tmp_path, by="new", events=EVENTS).without_history == ("1",)
 
 
+def test_history_that_was_recorded_later_counts(tmp_path: Path) -> None:
+    report = made(tmp_path, by="new", events=[*later(EVENTS), *returning(CHROME)])
+    assert report.without_history == ("7",)
+
+
 def test_broken_split_of_new_visitors_is_found(tmp_path: Path) -> None:
     new = of_browser("safari", [*outcome("0", 900, 90), *outcome("1", 500, 50)])
     events = [*returning(EVENTS), *later([*EVENTS, *new])]

@@ -170,12 +170,14 @@ def _without_history(reader: LedgerReader, sums: Segments, options: ReportOption
     period, zone = reader.period() if reader.has_sums else None, options.time_zone
     if period is None:
         return
-    first = day_of_step(zone)(period.from_ms // step_ms(zone))
     days: defaultdict[str, set[int]] = defaultdict(set)
     for of_value in sums.values():
         for key, activity in of_value.items():
             days[key].update(day for one in activity.experiences.values() for day in one.cohorts)
-    yield from (key for key, of_activity in days.items() if of_activity and min(of_activity) <= first)
+    began = {key: min(of_activity) for key, of_activity in days.items() if of_activity}
+    # The event that was recorded first is not the oldest one in a ledger that was filled later.
+    first = min([day_of_step(zone)(period.from_ms // step_ms(zone)), *began.values()])
+    yield from (key for key, day in began.items() if day <= first)
 
 
 _Pairs = list[tuple[Estimate, Estimate]]
