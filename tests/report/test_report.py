@@ -477,6 +477,27 @@ def test_lift_compares_only_visitors_since_the_shares_changed(fixed: bool) -> No
     assert same.value > 1
 
 
+# shares of the control and two others → which of the others have a verdict
+COMPARED_SHARES: dict[str, tuple[tuple[float | None, ...], list[bool]]] = {
+    "all have visitors": ((40.0, 30.0, 30.0), [True, True]),
+    "one gets none": ((50.0, 0.0, 50.0), [False, True]),
+    "one was taken out": ((50.0, None, 50.0), [False, True]),
+    "one gets all": ((0.0, 100.0, 0.0), [False, False]),
+    "the control was taken out": ((None, 50.0, 50.0), [False, False]),
+    "no share is known": ((None, None, None), [True, True]),
+}
+
+
+@each_case("shares, expected", COMPARED_SHARES.values(), ids=COMPARED_SHARES)
+def test_experience_is_compared_if_it_and_the_control_have_a_share(
+    shares: tuple[float | None, ...], expected: list[bool]
+) -> None:
+    experiences = tuple(ExperienceDescription(str(key), None, share) for key, share in enumerate(shares))
+    events = [one for key in "012" for one in outcome(key, 60, 30)]
+    made = only(events, msgspec.structs.replace(ACTIVITY, experiences=experiences))
+    assert [one.verdict is not None for one in made.experiences[1:]] == expected
+
+
 def test_chance_to_beat_the_control_is_of_visitors_since_the_shares_changed() -> None:
     events = [*entered("0", 900, 90, 1000), *entered("1", 100, 10, 1000)]
     events += [*entered("0", 200, 100, 5000), *entered("1", 800, 400, 5000)]

@@ -427,9 +427,10 @@ def _activity(
 
 
 def compared_positions(kind: str | None, shares: Sequence[float | None]) -> list[int]:
-    """Return the positions of the experiences whose visitors are a random part of the activity's.
+    """Return the positions of the experiences that can be compared with the control.
 
-    An experience without a share is not, if others have one: the activity no longer has it.
+    Their visitors and the control's are random parts of the activity's. An experience without a
+    share has none of them, if others have one, and one with a share of 0 gets none.
 
     Args:
         kind: The type of the activity.
@@ -437,8 +438,10 @@ def compared_positions(kind: str | None, shares: Sequence[float | None]) -> list
     """
     if kind == TARGETED:
         return []
-    have_shares = any(share is not None for share in shares)
-    return [place for place, share in enumerate(shares) if place and not (have_shares and share is None)]
+    others = range(1, len(shares))
+    if all(share is None for share in shares):
+        return [*others]
+    return [place for place in others if shares[place]] if shares[0] else []
 
 
 def _parts(shares: Sequence[float | None]) -> dict[int, float]:
