@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.errors import OptionError
-from targetry.ledger.errors import FULL, LOCKED, READ_ONLY, UNUSABLE, LedgerError, NoLedgerError
+from targetry.ledger.errors import FULL, LOCKED, READ_ONLY, UNUSABLE, LedgerError
 
 SCHEMES: Final = ("postgresql://", "postgres://")
 """Beginnings of an address of a ledger in PostgreSQL."""
@@ -76,21 +76,6 @@ def ledger_name(url: str) -> str:
         from psycopg import conninfo
     parts = conninfo.conninfo_to_dict(url)
     return f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
-
-
-def check_exists(connection: Any, url: str) -> None:
-    """Check that the database of a connection has a ledger.
-
-    Raises:
-        NoLedgerError: It has none.
-        psycopg.Error: The database cannot be read.
-    """
-    (table,) = connection.execute("SELECT to_regclass('targetry_ledger')").fetchone()
-    if table is None:
-        raise NoLedgerError(
-            "missing",
-            f"there is no ledger in {ledger_name(url)}: no edge has recorded there; check the address",
-        )
 
 
 def translate(url: str, error: BaseException) -> LedgerError:

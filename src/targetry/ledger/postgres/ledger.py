@@ -13,7 +13,6 @@ ledger is opened for reading.
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,6 +25,7 @@ from targetry._runtime.periodic_task import PeriodicTask
 from targetry.ledger.errors import LOCKED, LedgerError
 from targetry.ledger.event import ActivityDescription, LedgerEvent
 from targetry.ledger.group_commit import GroupCommit, Write
+from targetry.ledger.postgres.answer_limit import AnswerLimit
 from targetry.ledger.postgres.connection import (
     UNREACHABLE,
     connect,
@@ -57,7 +57,6 @@ _DESCRIBE: Final = (
 )
 COUNT_EVERY_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 15.0  # more than the server's limit of a statement
-_CHECK_EVERY_S: Final = 1.0
 # A standby that took over, and a new database. Another connection can have what this one has not.
 _OTHER_SERVER: Final = ("25006", "42P01")
 _CLOSE_TIMEOUT_S: Final = 10.0
@@ -171,51 +170,6 @@ class _Insertion:
         return _insert(connection, [self])[0]
 
 
-class _AnswerLimit:
-    """Ends the wait for a server that is stopped, or is behind a proxy that hangs.
-
-    The system sees no fault there, so neither its own limits nor those of the server help.
-    """
-
-    def __init__(self, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
-        self.has_expired = False
-        self._deadline_s: float | None = None
-        self._socket: socket.socket | None = None
-        self._every_s = min(_CHECK_EVERY_S, timeout_s)
-        self._task = PeriodicTask("targetry-ledger-watch", self._check)
-
-    def watch(self, connection: Any) -> None:
-        """Apply the limit to a new connection, whose opening has a limit of its own."""
-        self._socket = socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
-        self.start()
-
-    def start(self) -> None:
-        """Start the time of a write."""
-        self.has_expired = False
-        self._deadline_s = time.monotonic() + self.timeout_s
-        if not self._task.running:
-            self._task.schedule(self._every_s)
-
-    def end(self) -> None:
-        """End the time of a write."""
-        self._deadline_s = None
-
-    def release(self) -> None:
-        """Leave the connection, which is closed."""
-        taken, self._socket = self._socket, None
-        if taken is not None:
-            taken.close()
-
-    def _check(self) -> float | None:
-        watched, deadline_s = self._socket, self._deadline_s
-        if deadline_s is not None and time.monotonic() >= deadline_s and watched is not None:
-            self.has_expired = True
-            with contextlib.suppress(OSError):
-                watched.shutdown(socket.SHUT_RDWR)
-        return None if watched is None and deadline_s is None else self._every_s
-
-
 class _Database:
     """Connection of the thread that writes; opened again after it was lost."""
 
@@ -230,7 +184,7 @@ class _Database:
         self._on_insertion = on_insertion
         self._clock = clock
         self._connection: Any = None
-        self._limit = _AnswerLimit(answer_timeout_s)
+        self._limit = AnswerLimit(answer_timeout_s)
 
     def run(self, writes: Sequence[Write[Any]]) -> list[Any]:
         """Run writes in one transaction. Raises `LedgerError` or `psycopg.Error`."""

@@ -17,9 +17,15 @@ from targetry.ledger.event import (
     LedgerEvent,
     event_of_row,
 )
-from targetry.ledger.postgres.connection import check_exists, connect, translated
+from targetry.ledger.postgres.connection import connect, translated
 from targetry.ledger.postgres.counting import FORMAT, count_events, waiting_events
-from targetry.ledger.postgres.schema import FACTS_FORMAT, SEGMENTS_FORMAT, SUMS_FORMAT, read_format
+from targetry.ledger.postgres.schema import (
+    FACTS_FORMAT,
+    SEGMENTS_FORMAT,
+    SUMS_FORMAT,
+    check_exists,
+    read_format,
+)
 from targetry.ledger.postgres.sums import (
     ACTIVITIES,
     AMOUNTS,

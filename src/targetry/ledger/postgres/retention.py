@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from targetry.ledger.database import Progress, no_progress
 from targetry.ledger.postgres import counting
-from targetry.ledger.postgres.connection import check_exists, connect, translated
-from targetry.ledger.postgres.schema import migrate
+from targetry.ledger.postgres.connection import connect, translated
+from targetry.ledger.postgres.schema import check_exists, migrate
 from targetry.ledger.retention import cutoff_ms
 
 _LOCK: Final = 0x54524760  # key of the advisory lock of the edge that prunes

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from targetry.ledger.errors import FOREIGN, UNUSABLE, LedgerError, LedgerVersionError
+from targetry.ledger.errors import FOREIGN, UNUSABLE, LedgerError, LedgerVersionError, NoLedgerError
+from targetry.ledger.postgres.connection import ledger_name
 from targetry.ledger.postgres.counting import FORMAT, IS_IMPRESSION, SEGMENT_KEY, SUM_SEGMENTS
 
 SUMS_FORMAT: Final = 2
@@ -164,6 +165,20 @@ def has_tables(connection: Any) -> bool:
     """Return whether the database has a ledger, of any format. Raises `psycopg.Error`."""
     (table,) = connection.execute("SELECT to_regclass('targetry_ledger')").fetchone()
     return table is not None
+
+
+def check_exists(connection: Any, url: str) -> None:
+    """Check that the database of a connection has a ledger.
+
+    Raises:
+        NoLedgerError: It has none.
+        psycopg.Error: The database cannot be read.
+    """
+    if not has_tables(connection):
+        raise NoLedgerError(
+            "missing",
+            f"there is no ledger in {ledger_name(url)}: no edge has recorded there; check the address",
+        )
 
 
 def read_format(connection: Any) -> int:
