@@ -61,13 +61,14 @@ def test_oldest_events_are_removed_until_the_file_is_small(tmp_path: Path) -> No
 def test_visitor_is_erased(folder: Path) -> None:
     result = run("ledger", "erase", "ada", "nobody", "--data", folder)
     assert (result.exit_code, result.stdout) == (0, "1 event removed\n")
+    assert "the ledger has no event of 'nobody'; targetry ledger export" in result.stderr
     assert ids(folder) == ["b", "z"]
 
 
 def test_unknown_visitor_to_erase_is_noted(folder: Path) -> None:
     result = run("ledger", "erase", "Ada", "--data", folder)
     assert (result.exit_code, result.stdout) == (0, "0 events removed\n")
-    assert "the ledger has no event of these visitors" in result.stderr
+    assert "the ledger has no event of 'Ada'" in result.stderr
     assert ids(folder) == ["a", "b", "z"]
 
 

@@ -189,14 +189,15 @@ def prune(
 
 
 class ErasureResult(NamedTuple):
-    """Number of removed events, and names of files in the folder that can still hold some.
+    """Number of removed events, and the visitors without any.
 
-    They are the journal, if another process has the ledger open, and damaged files that were
-    replaced.
+    `files` are names of files in the folder that can still hold some: the journal, if another
+    process has the ledger open, and damaged files that were replaced.
     """
 
     removed: int
-    files: tuple[str, ...]
+    unknown: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 def erase(folder: Path, visitors: Sequence[str], *, progress: Progress = no_progress) -> ErasureResult:
@@ -214,20 +215,22 @@ def erase(folder: Path, visitors: Sequence[str], *, progress: Progress = no_prog
     """
     removed = 0
     with _opened(folder) as (connection, pruning):
-        total = sum(
-            int(connection.execute("SELECT count(*) FROM event WHERE visitor = ?", (one,)).fetchone()[0])
-            for one in dict.fromkeys(visitors)
-        )
+        events = {
+            one: int(connection.execute("SELECT count(*) FROM event WHERE visitor = ?", (one,)).fetchone()[0])
+            for one in visitors
+        }
         for visitor in visitors:
             for count in pruning.remove(_IS_OF_VISITOR, visitor):
                 removed += count
-                progress(removed, total)
+                progress(removed, sum(events.values()))
         pruning.count()
         pruning.remove_empty_segments()
         pruning.rewrite_file()
     names = sorted(one.name for one in folder.iterdir())
     return ErasureResult(
-        removed, tuple(name for name in names if name == _JOURNAL_NAME or ".corrupt" in name)
+        removed,
+        tuple(one for one, number in events.items() if not number),
+        tuple(name for name in names if name == _JOURNAL_NAME or ".corrupt" in name),
     )
 
 

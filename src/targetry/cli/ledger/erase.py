@@ -40,8 +40,9 @@ def erase_command(
         done = erase_visitors(location, visitors, progress=progress)
     console().print(f"{pluralize(done.removed, 'event')} removed")
     notes = [f"{name} can still hold events of the visitors: {_remedy(name)}" for name in done.files]
-    if not done.removed:
-        notes.append("the ledger has no event of these visitors; targetry ledger export lists its visitors")
+    if done.unknown:
+        shown = ", ".join(repr(one) for one in done.unknown[:20]) + (", …" if len(done.unknown) > 20 else "")
+        notes.append(f"the ledger has no event of {shown}; targetry ledger export lists its visitors")
     print_notes(notes)
 
 

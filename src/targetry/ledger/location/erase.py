@@ -31,5 +31,5 @@ def erase_visitors(
         LedgerError: The ledger cannot be written to. Completed transactions stand.
     """
     if is_address(location):
-        return ErasureResult(erase_postgres(str(location), visitors, progress=progress), ())
+        return erase_postgres(str(location), visitors, progress=progress)
     return erase(ledger_folder(location), visitors, progress=progress)

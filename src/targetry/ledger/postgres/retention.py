@@ -10,7 +10,7 @@ from targetry.ledger.database import Progress, no_progress
 from targetry.ledger.postgres import counting
 from targetry.ledger.postgres.connection import connect, translated
 from targetry.ledger.postgres.schema import check_exists, migrate
-from targetry.ledger.retention import cutoff_ms
+from targetry.ledger.retention import ErasureResult, cutoff_ms
 
 _LOCK: Final = 0x54524760  # key of the advisory lock of the edge that prunes
 _CHUNK: Final = 5_000
@@ -58,8 +58,8 @@ def prune_postgres(
     return removed
 
 
-def erase_postgres(url: str, visitors: Sequence[str], *, progress: Progress = no_progress) -> int:
-    """Remove all events of visitors, and return their number.
+def erase_postgres(url: str, visitors: Sequence[str], *, progress: Progress = no_progress) -> ErasureResult:
+    """Remove all events of visitors.
 
     Tables of an earlier format are upgraded first. The server can reuse the space at once; what it
     still holds there is overwritten later.
@@ -79,15 +79,15 @@ def erase_postgres(url: str, visitors: Sequence[str], *, progress: Progress = no
     with translated(url), contextlib.closing(connect(url, reads=True)) as connection:
         check_exists(connection, url)
         migrate(connection)
-        query = f"SELECT count(*) FROM targetry_event WHERE {_IS_OF_VISITORS}"
-        (total,) = connection.execute(query, (list(visitors),)).fetchone()
+        query = f"SELECT visitor, count(*) FROM targetry_event WHERE {_IS_OF_VISITORS} GROUP BY 1"
+        events = dict(connection.execute(query, (list(visitors),)).fetchall())
         for count in _remove(connection, _IS_OF_VISITORS, list(visitors)):
             removed += count
-            progress(removed, total)
+            progress(removed, sum(events.values()))
         counting.count_events(connection)
         _remove_empty_segments(connection)
         connection.execute(f"VACUUM {_TABLES_OF_VISITORS}")
-    return removed
+    return ErasureResult(removed, tuple(one for one in dict.fromkeys(visitors) if one not in events))
 
 
 def _remove(connection: Any, condition: str, value: object) -> Iterator[int]:
