@@ -59,9 +59,9 @@ def test_oldest_events_are_removed_until_the_file_is_small(tmp_path: Path) -> No
 
 
 def test_visitor_is_erased(folder: Path) -> None:
-    result = run("ledger", "erase", "ada", "nobody", "--data", folder)
+    result = run("ledger", "erase", "ada", "unknown", "--data", folder)
     assert (result.exit_code, result.stdout) == (0, "1 event removed\n")
-    assert "the ledger has no event of 'nobody'; targetry ledger export" in result.stderr
+    assert "the ledger has no event of 'unknown'; targetry ledger export" in result.stderr
     assert ids(folder) == ["b", "z"]
 
 
