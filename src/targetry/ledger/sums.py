@@ -104,13 +104,12 @@ _SEGMENT_COHORTS: Final = f"""
     ) AS named USING ({_COHORT})
     WHERE one.visitors > ifnull(named.visitors, 0)
 """
+_FACT: Final = "ifnull(CAST(json_extract(facts, :path) AS TEXT), '')"
 _SEGMENT_BUYERS: Final = f"""
-    SELECT ifnull(CAST(json_extract(facts, :path) AS TEXT), ''), participation.activity_id, experience_id,
-        first_ms / {DAY_MS}, count(*), {_MONEY}
+    SELECT {_FACT}, participation.activity_id, experience_id, first_ms / {DAY_MS}, count(*), {_MONEY}
     FROM participation INDEXED BY buyer LEFT JOIN activity ON activity.id = participation.activity_id
     WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0) GROUP BY 1, 2, 3, 4
 """
-_FACT: Final = "ifnull(CAST(json_extract(facts, :path) AS TEXT), '')"
 _VISIT: Final = f"""
     CASE WHEN EXISTS (
         SELECT 1 FROM event WHERE event.visitor = part.visitor

@@ -188,13 +188,13 @@ class PostgresReader:
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
-        limit = {"cap": None if cap is None else round(cap * MICROS), "step": step_ms(zone)}
+        limits = _limits(cap, zone)
         with translated(self._url):
             run = self._connection.execute
             if zone is None:
-                rows = with_buyers(run(COHORTS), run(BUYERS, limit))
+                rows = with_buyers(run(COHORTS), run(BUYERS, limits))
             else:
-                rows = (row[1:] for row in run(SUMS_OF_VISITORS.format(value="''"), limit))
+                rows = (row[1:] for row in run(SUMS_OF_VISITORS.format(value="''"), limits))
             found = build_sums(rows, run(IMPRESSIONS), run(ACTIVITIES), zone)
             add_amounts(found, run(AMOUNTS) if amounts else ())
         return found
@@ -228,8 +228,7 @@ class PostgresReader:
         """
         if name != NEW and self._format < SEGMENTS_FORMAT:
             return {}
-        limit = None if cap is None else round(cap * MICROS)
-        values = {"name": name, "cap": limit, "step": step_ms(zone)}
+        values = {"name": name, **_limits(cap, zone)}
         with translated(self._url):
             run = self._connection.execute
             if name == NEW or zone is not None:
@@ -255,6 +254,11 @@ class PostgresReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _limits(cap: float | None, zone: tzinfo | None) -> dict[str, int | None]:
+    """Return the parameters of queries for sums: the cap in micros, and the length of a step."""
+    return {"cap": None if cap is None else round(cap * MICROS), "step": step_ms(zone)}
 
 
 def _bring_up_to_date(connection: Any, progress: Progress) -> None:

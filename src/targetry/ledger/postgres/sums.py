@@ -46,7 +46,7 @@ AMOUNTS: Final = f"""
 
 VISITORS: Final = f"""
     SELECT own.activity_id, experience_id, first_ms / %(step)s::bigint,
-        coalesce(greatest(last_click_ms, last_order_ms) >= first_ms, false), own.orders, micros::float8 / {MICROS},
+        {HAS_CONVERTED}, own.orders, micros::float8 / {MICROS},
         history.has_acted IS NOT NULL, coalesce(history.has_acted, false), coalesce(history.orders, 0),
         coalesce(history.revenue, 0)
     FROM targetry_participation AS own LEFT JOIN targetry_counted USING (activity_id) LEFT JOIN LATERAL (
