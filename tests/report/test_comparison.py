@@ -102,6 +102,13 @@ def test_verdict_where_nearly_all_convert(control: Cohort, other: Cohort, verdic
     assert compared({0: control}, {0: other}).metrics[1]["conversion"].verdict == verdict
 
 
+@each_case("others, verdict", [((20, 45), "too early"), ((30, 120), "worse")])
+def test_revenue_waits_for_others_where_nearly_all_buy(others: tuple[int, int], verdict: str) -> None:
+    options = ReportOptions(metric="revenue")
+    groups = [{0: cohort(5_000, 5_000 - few, (10.0,) * (5_000 - few))} for few in others]
+    assert compared(*groups, options=options).metrics[1]["revenue"].verdict == verdict
+
+
 def test_direction_is_that_of_the_strongest_look() -> None:
     days = ({0: cohort(5_000, n), 1: cohort(5_000, m)} for n, m in ((500, 500), (610, 350), (700, 700)))
     made = compared(*days).metrics[1]["conversion"]

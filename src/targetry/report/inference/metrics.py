@@ -19,15 +19,16 @@ from targetry.report.inference.statistics import Sample, rates_p_value
 from targetry.report.inference.visitor_sums import HistoricCohort
 
 _LARGE: Final = 10_000
+_ROUNDING: Final = 1e-6  # visitors, of sums that are computed
 
 
 class ReportMetric(NamedTuple):
-    """ReportMetric of a visitor.
+    """Metric of a visitor.
 
     `estimate` computes the mean of a group; `count` counts the visitors that carry the metric, of
-    whom a group needs `least` before its figures are compared. For a conversion rate it counts the
-    converters or the other visitors, whichever are fewer, since the variance depends on both.
-    `bounds` are those of the mean. `adjust` computes the means of groups that are compared,
+    whom a group needs `least` before its figures are compared. For a metric per visitor it counts
+    the converters or buyers, or the other visitors if these are fewer, since the variance depends
+    on both. `bounds` are those of the mean. `adjust` computes the means of groups that are compared,
     adjusted by the values from before the test; it returns None without them. `compares_few` says
     that a mean of few is compared, if there would be many without a difference. `one_look` returns
     the p-value of the metric's own test for one look at a group and the control; None if it has
@@ -99,6 +100,24 @@ def _fewer_converters_or_others(sums: Cohort) -> int:
     return min(sums.conversions, sums.visitors - sums.conversions)
 
 
+def _ordering_or_others(sums: Cohort) -> int:
+    return _buyers_or_others(sums, sums.orders, sums.orders_squared)
+
+
+def _spending_or_others(sums: Cohort) -> int:
+    return _buyers_or_others(sums, sums.revenue, sums.revenue_squared)
+
+
+def _buyers_or_others(sums: Cohort, total: float, squares: float) -> int:
+    """Return the number of buyers, or of the other visitors if these are fewer.
+
+    The others are all visitors but the buyers of equal values who would have the same sums. So
+    buyers count among them in part, if their values differ.
+    """
+    alike = total * total / squares if squares else 0.0
+    return min(sums.buyers, math.floor(sums.visitors - alike + _ROUNDING))
+
+
 def _buyers(sums: Cohort) -> int:
     return sums.buyers
 
@@ -113,8 +132,12 @@ METRICS: Final[Mapping[str, ReportMetric]] = {
         _adjusted_rates,
         one_look=_rates_p_value,
     ),
-    "orders": ReportMetric("Orders per visitor", _orders, _buyers, 25, (0.0, math.inf), _adjusted_orders),
-    "revenue": ReportMetric("Revenue per visitor", _revenue, _buyers, 25, adjust=_adjusted_revenue),
+    "orders": ReportMetric(
+        "Orders per visitor", _orders, _ordering_or_others, 25, (0.0, math.inf), _adjusted_orders
+    ),
+    "revenue": ReportMetric(
+        "Revenue per visitor", _revenue, _spending_or_others, 25, adjust=_adjusted_revenue
+    ),
     "rpo": ReportMetric("Revenue per order", _revenue_per_order, _buyers, 25, compares_few=False),
 }
 """Metrics by name, in the order of a report."""

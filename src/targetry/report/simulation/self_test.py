@@ -246,17 +246,25 @@ def _unequal_shares(sizes: Array) -> Scenario:
         parts = (sizes - smaller, smaller)
         rates = _pair(*(draw_rates(random, one, _HIGH_RATE) for one in parts))
         money = _pair(*(draw_group(random, one, _RATE, cap=_CAP) for one in parts))
-        return [_alarms("conversion", rates), _alarms("revenue", money)]
+        alike = [(day, list(map(_with_one_price, pair))) for day, pair in rates]
+        return [_alarms("conversion", rates), _alarms("revenue", money), _alarms("revenue", alike)]
 
     return Scenario(
         [
             f"false alarm: conversion of {100 * _HIGH_RATE:g} %, shares 90/10",
             "false alarm: revenue per visitor, capped, shares 90/10",
+            f"false alarm: revenue of {100 * _HIGH_RATE:g} % at one price, shares 90/10",
         ],
         len(sizes),
         ALPHA,
         run,
     )
+
+
+def _with_one_price(sums: Cohort) -> Cohort:
+    """Return the sums with an order of each converter, all of the amount 1."""
+    count = sums.conversions
+    return Cohort(sums.visitors, count, count, *[float(count)] * 5)
 
 
 def _late_conversions() -> Scenario:
