@@ -89,7 +89,8 @@ with more than 1,000 property tokens is set aside, as any rule that cannot be us
 _EDGE_OPTIONS_HEAD = """# Options of the edge
 
 `targetry edge [OPTIONS] [ARTIFACT]...`. Each option can also come from the environment.
-`--log json` (`TARGETRY_EDGE_LOG`) writes log lines as JSON.
+`--log json` (`TARGETRY_EDGE_LOG`) writes log lines as JSON. An option without effect, such as
+`--keep-days` without a ledger, is an error.
 
 | Option | Environment | Default | Meaning |
 | --- | --- | --- | --- |

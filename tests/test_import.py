@@ -80,11 +80,11 @@ def test_edge_imports_only_what_its_options_need() -> None:
     program = (
         "import logging\n"
         "from targetry.edge.options import EdgeOptions\n"
-        "from targetry.edge.server import open_edge\n"
+        "from targetry.edge.assembly import open_edge\n"
         "open_edge(EdgeOptions(), logging.getLogger()).close()\n"
     )
     loaded = loaded_after(program)
-    assert "targetry.edge.server" in loaded
+    assert "targetry.edge.assembly" in loaded
     assert {"jinja2", "targetry.activities", "targetry.report", "yaml"}.isdisjoint(loaded)
 
 

@@ -20,9 +20,10 @@ from support.edge_crowd import Crowd, check_ledger, kill, workers_of
 from support.edge_process import Lines, address, counted, got, post, process, shown
 from support.edge_sockets import PATIENCE_S, wait_until
 from support.ofrep import StreamClient
+from targetry.edge.assembly import RunnableEdge
 from targetry.edge.observability.metrics import remove_dead_processes
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import EdgeServer, RunnableEdge, listen
+from targetry.edge.server import EdgeServer, listen
 from targetry.edge.supervisor import EdgeWorkers, Heartbeats, open_with_retries
 from targetry.errors import ArtifactError, OptionError
 from targetry.ledger.reader import Reader

@@ -15,8 +15,8 @@ from support.cases import each_case
 from support.edge_process import Lines, address, post, process, shown
 from support.late import LATE_S
 from support.ledger import event
+from targetry.edge.assembly import check_edge_options, open_edge
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import check, open_edge
 from targetry.errors import OptionError
 from targetry.ledger import counting, group_commit, retention
 from targetry.ledger.database import FILE_NAME
@@ -47,7 +47,7 @@ def test_invalid_size_is_a_value_error(text: str) -> None:
 @pytest.mark.parametrize("wrong", [{"keep_days": 0}, {"keep_days": 1e9}, {"max_size": 10}])
 def test_impossible_retention_is_an_option_error(wrong: dict[str, float]) -> None:
     with pytest.raises(OptionError) as caught:
-        check(EdgeOptions(**wrong))  # type: ignore[arg-type]
+        check_edge_options(EdgeOptions(**wrong))  # type: ignore[arg-type]
     assert caught.value.path in wrong
 
 

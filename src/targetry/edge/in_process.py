@@ -20,10 +20,11 @@ import msgspec
 from targetry._runtime.daemon_threads import start_daemon_thread
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.registry import PLACEHOLDER_ORGANIZATION, ArtifactRegistry, LoadedArtifact
+from targetry.edge.assembly import describe_activities
 from targetry.edge.delivery.recorder import EventSink
 from targetry.edge.http.access_policy import AccessPolicy
 from targetry.edge.observability.artifact_state import ArtifactState
-from targetry.edge.server import EdgeServer, describe_activities, listen
+from targetry.edge.server import EdgeServer, listen
 from targetry.errors import ArtifactError, NoThreadError, OptionError
 from targetry.geo.location import GeoLocation
 from targetry.hooks import Hook, checked_hooks

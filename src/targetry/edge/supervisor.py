@@ -30,10 +30,11 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from targetry._runtime.retry import exponential_s
+from targetry.edge.assembly import RunnableEdge, open_edge
 from targetry.edge.observability.log_format import LogFormat, start_logging
 from targetry.edge.observability.metrics import SHARED_FOLDER
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import DRAIN_S, EdgeServer, RunnableEdge, listen, open_edge, url_of
+from targetry.edge.server import DRAIN_S, EdgeServer, listen, url_of
 from targetry.errors import TargetError
 from targetry.recording.log import new_key
 

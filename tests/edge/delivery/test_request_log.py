@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from support.edge import HERO, NOW_MS, QUERY, WEB, web_client
 from targetry.batch import shadow
+from targetry.edge.assembly import open_edge
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import open_edge
 from targetry.errors import OptionError
 from targetry.recording import RequestLog
 from targetry.samples import shop_path

@@ -12,9 +12,9 @@ from starlette.testclient import TestClient
 
 from support.cases import each_case
 from support.edge import HERO, QUERY
+from targetry.edge.assembly import open_edge
 from targetry.edge.delivery.segments import MAX_VALUES, OTHER, SegmentReader
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import open_edge
 from targetry.errors import OptionError
 from targetry.ledger.event import MAX_FACT_LENGTH
 from targetry.ledger.ledger import Ledger

@@ -15,10 +15,10 @@ from support.edge import HERO, QUERY
 from support.edge_process import address, process
 from support.edge_sockets import OpenEdge, open_edge, statuses
 from targetry.edge.app import Edge, EdgeApplication
+from targetry.edge.assembly import check_edge_options
 from targetry.edge.http.access_policy import AccessPolicy, normalized_origin, parse_authority
 from targetry.edge.in_process import GivenArtifact, MemoryLedger, edge
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import check
 from targetry.errors import OptionError
 from targetry.samples import shop_path
 
@@ -343,7 +343,7 @@ def test_edge_accepts_its_configured_host() -> None:
 )
 def test_invalid_allowed_origin_raises(origin: str) -> None:
     with pytest.raises(OptionError, match="allow_origins"):
-        check(EdgeOptions(allow_origins=[origin]))
+        check_edge_options(EdgeOptions(allow_origins=[origin]))
 
 
 @each_case(

@@ -18,10 +18,10 @@ from targetry import OptionError
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.watcher import ArtifactWatcher
+from targetry.edge.assembly import check_edge_options, open_edge
 from targetry.edge.in_process import GivenArtifact, MemoryLedger
 from targetry.edge.ofrep.settings import Tokens, ofrep_settings
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import check, open_edge
 
 
 @pytest.mark.parametrize("path", [ONE + "gold", ALL, "/ofrep/v1/events"])
@@ -133,8 +133,8 @@ def test_flags_of_an_artifact_whose_file_was_rejected_are_stale(tmp_path: Path) 
 )
 def test_wrong_option_raises_with_its_name(option: str, value: Any) -> None:
     with pytest.raises(OptionError) as caught:
-        check(EdgeOptions(**{option: value}))
-    assert caught.value.path == option.removesuffix("s") if option == "ofrep_tokens" else option
+        check_edge_options(EdgeOptions(**{option: value}))
+    assert caught.value.path == option
 
 
 def test_options_of_the_command_reach_the_routes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

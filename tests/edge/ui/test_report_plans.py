@@ -17,8 +17,8 @@ from support.activities import SETTINGS, write_files
 from support.ledger import ACTIVITY, event, outcome
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.watcher import ArtifactWatcher
+from targetry.edge.assembly import open_edge
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import open_edge
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.errors import OptionError
 from targetry.ledger.event import LedgerEvent
@@ -105,18 +105,9 @@ def test_page_has_the_days_of_its_time_zone(ledger: Path) -> None:
     assert report["zone"] == "America/New_York"
 
 
-WRONG_ZONES = {
-    "a zone that does not exist": (
-        EdgeOptions(port=0, zone="Europe/Berln", data=Path("x")),
-        "'Europe/Berlin'",
-    ),
-    "a zone without a ledger": (EdgeOptions(port=0, zone="Europe/Berlin"), "give --data or --ledger"),
-}
-
-
-@pytest.mark.parametrize(("options", "hint"), WRONG_ZONES.values(), ids=WRONG_ZONES)
-def test_wrong_time_zone_of_the_page_is_an_option_error(options: EdgeOptions, hint: str) -> None:
-    with pytest.raises(OptionError, match=hint) as caught:
+def test_unknown_time_zone_of_the_page_is_an_option_error() -> None:
+    options = EdgeOptions(port=0, zone="Europe/Berln", data=Path("x"))
+    with pytest.raises(OptionError, match="'Europe/Berlin'") as caught:
         open_edge(options, logging.getLogger("test"))
     assert caught.value.path == "zone"
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS: Final = 4096  # of each worker
 IDLE_TIMEOUT_S: Final = 30.0
 REQUEST_TIMEOUT_S: Final = 10.0
+LONGEST_TIMEOUT_S: Final = 86_400
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_FIELDS: Final = 128
 MAX_BODY_BYTES: Final = 1_000_000  # before and after unzipping

@@ -32,7 +32,7 @@ class Tokens:
         """Check the tokens. Raises `OptionError`."""
         for token in tokens:
             if not token or not token.isascii() or not token.isprintable() or " " in token:
-                raise OptionError("ofrep_token", "must be printable ASCII characters without spaces")
+                raise OptionError("ofrep_tokens", "must be printable ASCII characters without spaces")
         self._tokens = tuple(token.encode() for token in tokens)
         self._stream_keys = tuple(
             hashlib.blake2b(_STREAM, key=hashlib.sha256(token).digest(), digest_size=16).hexdigest().encode()
