@@ -30,7 +30,7 @@ from targetry.device.ruleset import compile_artifact
 from targetry.edge.artifacts.activities import report_activities
 from targetry.errors import OptionError
 from targetry.ledger import group_commit, reader
-from targetry.ledger.database import FILE_NAME
+from targetry.ledger.database import BUSY_S, FILE_NAME, open_for_writing
 from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.group_commit import GroupCommit, LoopOutcome, Write
@@ -148,6 +148,7 @@ class PlainDatabase:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.counts: list[int] = []
 
     def run(self, writes: Sequence[Write[Any]]) -> list[Any]:
         with self._connection:
@@ -158,6 +159,7 @@ class PlainDatabase:
         return LedgerError("unusable", str(error))
 
     def count(self, most: int) -> bool:
+        self.counts.append(most)
         return False
 
     def close(self) -> None:
@@ -171,7 +173,8 @@ class Writer:
         path = folder / "any.db"
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("CREATE TABLE done (name TEXT)")
-        self.writer = GroupCommit(PlainDatabase(connection))
+        self.database = PlainDatabase(connection)
+        self.writer = GroupCommit(self.database)
         self.path = path
         self._begun, self._end = threading.Event(), threading.Event()
         self.first = self.writer.submit(self._slow)
@@ -284,6 +287,15 @@ def test_closing_does_not_wait_for_more_events(tmp_path: Path, monkeypatch: pyte
     writer.submit("later")
     writer.end()
     assert writer.done() == ["later"]
+
+
+def test_events_of_several_commits_are_counted_together(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    writer.end()
+    for name in ("a", "b", "c"):
+        writer.submit(name, size=600).result()
+    writer.done()
+    assert writer.database.counts[0] == 1 + 600 + 600, "with the first write"
 
 
 def test_full_queue_rejects_a_write_at_once(tmp_path: Path) -> None:
@@ -426,6 +438,12 @@ def test_two_ledgers_of_one_folder_share_their_events(tmp_path: Path) -> None:
         assert first.record([event("a")]) == [True]
         assert second.record([event("a"), event("b")]) == [False, True]
         assert first.record([event("b")]) == [False]
+
+
+def test_freed_pages_are_not_filled_with_zeros(tmp_path: Path) -> None:
+    connection = open_for_writing(tmp_path, "NORMAL", BUSY_S, pytest.fail)
+    with contextlib.closing(connection):
+        assert connection.execute("PRAGMA secure_delete").fetchone() == (2,), "FAST"
 
 
 # Faults

@@ -430,6 +430,19 @@ def test_events_are_counted_when_many_were_recorded(tmp_path: Path, monkeypatch:
         assert uncounted_events(tmp_path) <= 1_100
 
 
+def test_chunk_counts_some_new_events_and_keeps_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "_IDLE_S", 3600.0)
+    events = outcome("0", 5, 2)
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record(events)
+        with connected(tmp_path) as connection:
+            assert [counting.commit_chunk(connection, 3) for _ in range(4)] == [3, 3, 1, 0]
+        assert list(ledger.events()) == events
+    assert sums_of(tmp_path) == aggregate_plainly(events)
+
+
 def test_closed_ledger_has_counted_its_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "_IDLE_S", 3600.0)
     with Ledger.open(tmp_path, sync="NORMAL") as ledger:

@@ -313,12 +313,17 @@ _STORED: Final = (
     "id, kind, visitor, activity_id, experience_id, location, token, timestamp_ms, session_id, order_id, order_total, "
     "recorded_ms, facts"
 )
-_LAST_TO_MOVE: Final = "SELECT max(seq) FROM (SELECT seq FROM new_event ORDER BY seq LIMIT ?)"
+_LAST_TO_MOVE: Final = """
+    SELECT max(seq), max(seq) = (SELECT max(seq) FROM new_event)
+    FROM (SELECT seq FROM new_event ORDER BY seq LIMIT ?)
+"""
 # Another version of Targetry can have recorded an event with the same id.
 _MOVE: Final = (
-    f"INSERT OR IGNORE INTO event ({_STORED}) SELECT {_STORED} FROM new_event WHERE seq <= :last ORDER BY seq",
-    "DELETE FROM new_event WHERE seq <= :last",
+    f"INSERT OR IGNORE INTO event ({_STORED}) SELECT {_STORED} FROM new_event WHERE seq <= ? ORDER BY seq"
 )
+_REMOVE_MOVED: Final = "DELETE FROM new_event WHERE seq <= ?"
+# Frees the pages of the table without reading a row.
+_REMOVE_ALL_NEW: Final = "DELETE FROM new_event"
 _COUNTED_SEQ: Final = "SELECT seq FROM counted"
 _LAST_SEQ: Final = "SELECT ifnull(max(seq), 0) FROM event"
 _NEXT: Final = "SELECT max(seq), count(*) FROM (SELECT seq FROM event WHERE seq > ? ORDER BY seq LIMIT ?)"
@@ -362,9 +367,14 @@ def count_chunk(connection: sqlite3.Connection, most: int = CHUNK) -> int:
 
 def _move(connection: sqlite3.Connection, most: int) -> None:
     """Move new events to `event`, where they get a `seq` above those of all others."""
-    (last,) = connection.execute(_LAST_TO_MOVE, (most,)).fetchone()
-    for statement in _MOVE if last is not None else ():
-        connection.execute(statement, {"last": last})
+    last, is_all = connection.execute(_LAST_TO_MOVE, (most,)).fetchone()
+    if last is None:
+        return
+    connection.execute(_MOVE, (last,))
+    if is_all:
+        connection.execute(_REMOVE_ALL_NEW)
+    else:
+        connection.execute(_REMOVE_MOVED, (last,))
 
 
 def commit_chunk(connection: sqlite3.Connection, most: int = CHUNK) -> int:

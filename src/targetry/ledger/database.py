@@ -329,6 +329,8 @@ def _connect(path: Path, sync: Sync, busy_timeout: float, progress: Progress) ->
         # Not before an upgrade: VACUUM makes a copy of the ledger.
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = {-_CACHE_KB}")
+        # Some builds of SQLite write a page again when it is freed, to fill it with zeros.
+        connection.execute("PRAGMA secure_delete = FAST")
         _check_content(connection, path)
     except BaseException:
         connection.close()

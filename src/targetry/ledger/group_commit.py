@@ -230,10 +230,9 @@ def _write_all(database: Database, queue: _WriteQueue) -> None:
             uncounted, wait_s = uncounted + written, _IDLE_S
             if uncounted < _COUNT_AT:
                 continue
-        else:
-            written = 0
-        # As many as were written, so that the sums keep up.
-        has_more = database.count(max(_COUNT_AT, written))
+        # All that were written, so that the sums keep up, and SQLite removes them from the table of
+        # new events at once.
+        has_more = database.count(max(_COUNT_AT, uncounted))
         uncounted, wait_s = 0, 0.0 if has_more else None
     database.count(_COUNT_AT_CLOSE)
     database.close()
