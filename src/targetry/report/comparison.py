@@ -52,8 +52,8 @@ class MetricReport(msgspec.Struct, frozen=True, rename="camel"):
 
     `n` is the number of visitors, `counted` that of converters or buyers, of which `least` are
     needed before the experience is compared. Where most visitors convert or buy, `counted` is that
-    of the others, among whom buyers count in part if their values differ. `lift` is None for the control, before that, and for a
-    control whose mean is 0.
+    of the others, among whom buyers count in part if their values differ. `lift` is None for the
+    control, before that, and for a control whose mean is 0.
     """
 
     n: int

@@ -28,11 +28,11 @@ class ReportMetric(NamedTuple):
     `estimate` computes the mean of a group; `count` counts the visitors that carry the metric, of
     whom a group needs `least` before its figures are compared. For a metric per visitor it counts
     the converters or buyers, or the other visitors if these are fewer, since the variance depends
-    on both. `bounds` are those of the mean. `adjust` computes the means of groups that are compared,
-    adjusted by the values from before the test; it returns None without them. `compares_few` says
-    that a mean of few is compared, if there would be many without a difference. `one_look` returns
-    the p-value of the metric's own test for one look at a group and the control; None if it has
-    none.
+    on both. `bounds` are those of the mean. `adjust` computes the means of groups that are
+    compared, adjusted by the values from before the test; it returns None without them.
+    `compares_few` says that a mean of few is compared, if there would be many without a difference.
+    `one_look` returns the p-value of the metric's own test for one look at a group and the control;
+    None if it has none.
     """
 
     label: str
