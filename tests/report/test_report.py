@@ -554,6 +554,50 @@ def test_day_of_the_report_is_that_of_the_time_zone() -> None:
         assert made.from_future == expected
 
 
+# visitors by day, day of the report → days until 1,000 planned visitors, whole days without any
+TRAFFIC = {
+    "a day": ({0: 100}, 0, 9, 0),
+    "a day that has begun": ({0: 100}, 1, 9, 0),
+    "a day without visitors": ({0: 100}, 2, 18, 1),
+    "growing": ({0: 20, 13: 40, 14: 400}, 14, 18, 0),
+    "slowed": ({0: 500, 10: 28}, 20, 236, 9),
+    "stopped": ({0: 100}, 15, None, 14),
+    "plan is reached": ({0: 1_000}, 40, 0, 39),
+}
+
+
+@each_case("visitors, today, days_left, idle_days", TRAFFIC.values(), ids=TRAFFIC)
+def test_days_left_follow_the_traffic_of_two_weeks(
+    visitors: dict[int, int], today: int, days_left: int | None, idle_days: int
+) -> None:
+    events = [
+        one
+        for day, count in visitors.items()
+        for experience in "01"
+        for one in entered(experience, count // 2, 0, day * DAY_MS + 1000)
+    ]
+    now_ms = today * DAY_MS + 1000
+    (made,) = make_report(events, [ACTIVITY], ReportOptions(planned=1_000), now_ms=now_ms).activities
+    assert (made.days_left, made.idle_days) == (days_left, idle_days)
+
+
+# days since the latest visitor, conversions → note
+IDLE = {
+    "a weekend": (3, 200, False),
+    "longer": (4, 200, True),
+    "a verdict is reached": (4, 400, False),
+    "no time of the report": (None, 200, False),
+}
+
+
+@each_case("days, conversions, expected", IDLE.values(), ids=IDLE)
+def test_traffic_that_stopped_is_noted(days: int | None, conversions: int, expected: bool) -> None:
+    events = [*outcome("0", 500, 200), *outcome("1", 500, conversions)]
+    made = make_report(events, [ACTIVITY], now_ms=None if days is None else days * DAY_MS)
+    notes = " ".join(activity_notes(made, made.activities[0]))
+    assert ("no visitor has come for 3 days" in notes) == expected
+
+
 def test_report_on_no_visitor_of_the_past_predicts_nothing() -> None:
     events = [*entered("0", 50, 20, 10**15), *entered("1", 50, 20, 10**15)]
     (made,) = make_report(events, [ACTIVITY], ReportOptions(planned=200), now_ms=2000).activities

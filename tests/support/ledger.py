@@ -43,6 +43,11 @@ def outcome(experience: str, visitors: int, conversions: int, activity: str = "1
     return events
 
 
+def moved(events: Sequence[LedgerEvent], by_ms: float) -> list[LedgerEvent]:
+    """Return the events at later times."""
+    return [msgspec.structs.replace(one, timestamp_ms=one.timestamp_ms + int(by_ms)) for one in events]
+
+
 _ROW: Final[Mapping[str, Any]] = {
     "kind": "impression",
     "visitor": "ada",

@@ -15,6 +15,7 @@ from targetry.report.verdicts import describe_cap, describe_largest_part
 
 _LARGE_PART: Final = 0.05  # of an experience's revenue
 _LITTLE_LEFT: Final = 0.95  # of the variance
+_MANY_IDLE_DAYS: Final = 3  # more than a weekend
 
 
 def describe_visitors(activity: ActivityReport) -> str:
@@ -36,6 +37,12 @@ def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
         figures = f"the figures are those of {since}" if activity.compared else "no visitor has come"
         yield f"{figures} since the shares changed; earlier visitors are not comparable"
     yield from _incomparable(report, activity)
+    is_waiting = any(one.verdict in ("not yet", "too early") for one in activity.experiences)
+    if is_waiting and activity.idle_days >= _MANY_IDLE_DAYS:
+        yield (
+            f"no visitor has come for {activity.idle_days:,} days: check that the activity is live, "
+            "and that its events are recorded"
+        )
     if any(
         metric.lift and metric.lift.has_drifted
         for one in activity.experiences

@@ -121,15 +121,16 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
 
     `metric` is the primary metric. `compared` counts the visitors of the compared figures.
     `planned` is the planned number of them, None without a plan. `days_left` is the number of days
-    until they reach it, at the rate of the last 14 days. `capped` visitors had more revenue than
-    the cap, `cut` in all. `largest_part` is the largest part of the revenue of an experience that
-    one visitor made. `from_future` counts compared visitors whose first impression is later than
-    the report, because a clock is wrong; they are in no prediction. `in_seconds` counts those whose
-    first impression seems to have a time in seconds, not in milliseconds. `cap` is the amount up to
-    which a visitor's revenue counts. `history` is the part of the compared visitors who have events
-    in the days before their first impression; None unless the report was to be adjusted by these.
-    `split_over_time` has the compared visitors after each day, None unless it was requested and the
-    split is checked.
+    until they reach it, at the rate of the 14 days before the report; None without visitors in
+    these. `idle_days` is the number of whole days since the latest visitor. `capped` visitors had
+    more revenue than the cap, `cut` in all. `largest_part` is the largest part of the revenue of an
+    experience that one visitor made. `from_future` counts compared visitors whose first impression
+    is later than the report, because a clock is wrong; they are in no prediction. `in_seconds`
+    counts those whose first impression seems to have a time in seconds, not in milliseconds. `cap`
+    is the amount up to which a visitor's revenue counts. `history` is the part of the compared
+    visitors who have events in the days before their first impression; None unless the report was
+    to be adjusted by these. `split_over_time` has the compared visitors after each day, None unless
+    it was requested and the split is checked.
     """
 
     id: str
@@ -148,6 +149,7 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     experiences: tuple[ExperienceReport, ...]
     compared: int = 0
     days_left: int | None = None
+    idle_days: int = 0
     capped: int = 0
     cut: float = 0.0
     largest_part: float = 0.0
@@ -414,7 +416,8 @@ def _activity(
         sample_ratio=split,
         experiences=tuple(_experiences(rows, latest, compared, options, others)),
         compared=_visitors(latest),
-        days_left=_days_left(past, options),
+        days_left=_days_left(past, today, options),
+        idle_days=_idle_days(past, today),
         capped=sum(one.capped for one in latest),
         cut=math.fsum(one.cut for one in latest),
         largest_part=_largest_part(latest),
@@ -461,16 +464,24 @@ def _visitors_until(totals: Sequence[tuple[int, Sequence[Cohort]]], day: float) 
     return _visitors(next((sums for at, sums in reversed(totals) if at <= day), ()))
 
 
-def _days_left(totals: Sequence[tuple[int, Sequence[Cohort]]], options: ReportOptions) -> int | None:
+def _days_left(
+    totals: Sequence[tuple[int, Sequence[Cohort]]], today: float, options: ReportOptions
+) -> int | None:
+    """Return the days until the plan is reached, at the rate of the last two weeks."""
     if options.planned is None or not totals:
         return None
-    last, visitors = totals[-1][0], [(day, _visitors(sums)) for day, sums in totals]
-    missing = options.planned - visitors[-1][1]
-    if missing <= 0:
+    visitors = _visitors(totals[-1][1])
+    if visitors >= options.planned:
         return 0
-    before = max((count for day, count in visitors if day <= last - _RECENT_DAYS), default=0)
-    days = min(_RECENT_DAYS, last - visitors[0][0] + 1)
-    return math.ceil(missing * days / (visitors[-1][1] - before))
+    last = totals[-1][0] + _idle_days(totals, today)
+    recent = visitors - _visitors_until(totals, last - _RECENT_DAYS)
+    days = min(_RECENT_DAYS, last - totals[0][0] + 1)
+    return math.ceil((options.planned - visitors) * days / recent) if recent else None
+
+
+def _idle_days(totals: Sequence[tuple[int, Sequence[Cohort]]], today: float) -> int:
+    """Return the days between that of the latest visitor and today, which has only begun."""
+    return int(max(0, today - 1 - totals[-1][0])) if totals and math.isfinite(today) else 0
 
 
 def _largest_part(latest: Sequence[Cohort]) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from support import cli
 from support.activities import SETTINGS, artifact_of, write_files
-from support.ledger import ACTIVITY, event, outcome
+from support.ledger import ACTIVITY, event, moved, outcome
 from targetry.activities.compile.loading import load_folder
 from targetry.activities.model.documents import documents
 from targetry.activities.model.files import ActivityFolder
@@ -52,7 +53,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]  # fmt: skip
     with Ledger.open(folder, sync="NORMAL") as ledger:
         ledger.describe([msgspec.structs.replace(ACTIVITY, id=key) for key in IDS], now_ms=1000)
-        ledger.record(events)
+        ledger.record(moved(events, 1000 * time.time() - 10_000))
     return folder
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from click.testing import Result
 
 from support import cli
-from support.ledger import ACTIVITY, ODD_ROWS, event, fourth_format, insert_row, outcome
+from support.ledger import ACTIVITY, ODD_ROWS, event, fourth_format, insert_row, moved, outcome
 from support.python_process import environment
 from support.slow import slow
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
@@ -64,7 +65,7 @@ def test_activity_is_shown_with_all_figures(tmp_path: Path) -> None:
 
 
 def test_figures_are_valid_at_every_look_by_default(tmp_path: Path) -> None:
-    kept(tmp_path, SPLIT, ACTIVITY)
+    kept(tmp_path, moved(SPLIT, 1000 * time.time() - 10_000), ACTIVITY)
 
     text = text_output("--data", tmp_path, "--planned", "4000", width=90)
     assert text.startswith("Hero · A/B · 1\n2,000 visitors of 4,000 planned · ")
