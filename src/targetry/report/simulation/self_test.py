@@ -263,8 +263,8 @@ def _unequal_shares(sizes: Array) -> Scenario:
 
 def _with_one_price(sums: Cohort) -> Cohort:
     """Return the sums with an order of each converter, all of the amount 1."""
-    count = sums.conversions
-    return Cohort(sums.visitors, count, count, *[float(count)] * 5)
+    count, total = sums.conversions, float(sums.conversions)
+    return Cohort(sums.visitors, count, count, total, total, total, total, total)
 
 
 def _late_conversions() -> Scenario:
