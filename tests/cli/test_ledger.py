@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from support import cli
+from support.cases import each_case
 from support.ledger import event, first_format, outcome
 from targetry.ledger.database import FILE_NAME
+from targetry.ledger.event import ActivityDescription
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
 
@@ -78,6 +80,25 @@ def test_files_that_can_still_hold_erased_events_are_noted(folder: Path) -> None
         result = run("ledger", "erase", "ada", "--data", folder)
     assert "ledger.db-wal can still hold events of the visitors: end the edge" in result.stderr
     assert "ledger-1.corrupt can still hold events of the visitors: it is a damaged file" in result.stderr
+
+
+def test_copy_has_the_events_and_names_of_the_source(folder: Path, tmp_path: Path) -> None:
+    with Ledger.open(folder) as ledger:
+        ledger.describe([ActivityDescription("1", "Hero")])
+    result = run("ledger", "copy", folder, tmp_path / "copy")
+    assert result.stdout == "3 events copied, 0 events known before\n"
+    again = run("ledger", "copy", folder, tmp_path / "copy")
+    assert again.stdout == "0 events copied, 3 events known before\n"
+    with Reader.open(tmp_path / "copy") as copied:
+        assert [one.id for one in copied.events()] == ["a", "b", "z"]
+        assert [one.name for one in copied.activities()] == ["Hero"]
+
+
+@each_case("target", ["ledger", "./ledger", "other/../ledger"])
+def test_copy_of_a_ledger_to_itself_is_a_mistake(target: str) -> None:
+    result = run("ledger", "copy", "ledger", target)
+    assert result.exit_code == 2
+    assert "a ledger cannot be copied to itself" in result.stderr
 
 
 def test_report_has_its_period_after_a_removal(folder: Path) -> None:
@@ -185,6 +206,8 @@ def test_filter_of_an_export_that_matches_nothing_is_noted(
 
 
 BAD_EXPORTS = {
+    "end before all times": (["--until", "1960-01-01"], "must be after 1970, not '1960-01-01'"),
+    "activity": (["--activity", "\udcff"], "activities[0]: is not Unicode"),
     "time": (["--since", "noon"], "'--since': must be a date or a time like"),
     "end": (["--since", "2026-11-27", "--until", "2026-11-26"], "must be after --since 2026-11-27"),
     "suffix": (["--out", "out.xlsx"], "'--out': unknown format '.xlsx'; known are .parquet"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from support.edge_process import address, post, process, shown
 from support.ledger import event, outcome, plain_sums
 from support.plain_aggregation import aggregate_plainly
@@ -99,8 +101,21 @@ def test_edge_records_on_after_an_erasure(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.corrupt"))
 
 
+@each_case(
+    "visitors, path",
+    [("ada", "visitors"), (["ada", 5], "visitors[1]"), (["\udcff"], "visitors[0]")],
+)
+def test_visitors_that_no_ledger_can_hold_are_an_error_with_their_path(visitors: Any, path: str) -> None:
+    """A text is no list of visitors, so that "ada" does not erase the visitors "a" and "d"."""
+    with pytest.raises(OptionError) as caught:
+        erase_visitors("folder", visitors)
+    assert caught.value.path == path
+
+
 def test_location_without_a_ledger_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NoLedgerError):
         erase_visitors(tmp_path, ["ada"])
     with pytest.raises(OptionError, match="must be a folder"):
         erase_visitors("mysql://host/db", ["ada"])
+    with pytest.raises(OptionError, match="must not be empty"):
+        erase_visitors("", ["ada"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -128,6 +128,24 @@ def validate_events(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
         raise OptionError(f"events{path}", reason) from error
     except (TypeError, OverflowError, msgspec.DecodeError) as error:
         raise OptionError("events", str(error)) from error
+
+
+def check_texts(path: str, texts: Iterable[object]) -> None:
+    """Check that a ledger can hold each of the texts.
+
+    Raises:
+        OptionError: They are one text, or one of them is no text or not Unicode; the error has its
+            path.
+    """
+    if isinstance(texts, str):
+        raise OptionError(path, "must be a sequence of texts, not a str")
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise OptionError(f"{path}[{position}]", f"must be a str, not {type(text).__name__}")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise OptionError(f"{path}[{position}]", f"is not Unicode: {error.reason}") from error
 
 
 def event_row(event: LedgerEvent) -> tuple[Any, ...]:

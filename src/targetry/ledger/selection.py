@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from targetry.ledger.event import check_texts
+
 MAX_MS: Final = 2**63 - 1
 
 
@@ -22,6 +24,10 @@ class EventSelection(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int = 0
     until_ms: int | None = None
     activities: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the activities. Raises `OptionError`."""
+        check_texts("activities", self.activities)
 
     @property
     def bounds(self) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -13,7 +14,7 @@ from targetry.cli.rendering.output import console, wrong_option
 from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import format_bytes, pluralize
 from targetry.ledger.ledger import DEFAULT_FOLDER
-from targetry.ledger.location import open_ledger, open_reader
+from targetry.ledger.location import is_address, open_ledger, open_reader
 from targetry.ledger.location.copy import copy_ledger
 from targetry.ledger.retention import PruneResult, Retention, estimate, parse_size, prune
 
@@ -79,6 +80,13 @@ def prune_command(
     _print(done, "removed")
 
 
+def _is_same(source: str, target: str) -> bool:
+    """Return whether two locations are one ledger, as far as their texts say."""
+    if is_address(source) or is_address(target):
+        return source == target
+    return Path(source).resolve() == Path(target).resolve()
+
+
 def _print(done: PruneResult, verb: str) -> None:
     out = console()
     out.print(f"{pluralize(done.removed, 'event')} {verb}")
@@ -100,7 +108,7 @@ def copy_command(
     [bold]Examples[/]
       targetry ledger copy ledger postgresql://targetry@db/targetry
     """
-    if source == target:
+    if _is_same(source, target):
         raise typer.BadParameter("a ledger cannot be copied to itself; give two ledgers")
     with (
         open_reader(source) as reader,

@@ -83,7 +83,8 @@ def export_command(
         from targetry.batch.write import write_batches
     first, end = _epoch_ms("--since", since) or 0, _epoch_ms("--until", until)
     if end is not None and end <= first:
-        raise wrong_option("--until", f"must be after --since {since}, not {until!r}")
+        start = "1970" if since is None else f"--since {since}"
+        raise wrong_option("--until", f"must be after {start}, not {until!r}")
     selection = EventSelection(since_ms=first, until_ms=end, activities=tuple(activity or ()))
     with (
         open_with_progress(chosen_ledger(context, data, ledger)) as reader,

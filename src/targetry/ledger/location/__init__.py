@@ -23,7 +23,13 @@ def is_address(location: str | os.PathLike[str]) -> bool:
 
 
 def ledger_folder(location: str | os.PathLike[str]) -> Path:
-    """Return a location as a folder. Raises `OptionError` for an address of something else."""
+    """Return a location as a folder.
+
+    Raises:
+        OptionError: It is an address of something else, or empty.
+    """
+    if location == "":
+        raise OptionError("ledger", "must not be empty")
     scheme, separator, _ = str(location).partition("://") if isinstance(location, str) else ("", "", "")
     if separator and scheme.isalnum():
         expected = "a folder or an address of PostgreSQL, like postgresql://user@host/database"

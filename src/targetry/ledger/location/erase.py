@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from targetry.ledger.database import Progress, no_progress
+from targetry.ledger.event import check_texts
 from targetry.ledger.location import is_address, ledger_folder
 from targetry.ledger.postgres.retention import erase_postgres
 from targetry.ledger.retention import ErasureResult, erase
@@ -25,11 +26,12 @@ def erase_visitors(
         progress: Called with the number of events removed so far, and of those to remove.
 
     Raises:
-        OptionError: The address is wrong.
+        OptionError: The address is wrong, or a visitor is not a text that a ledger can hold.
         MissingExtraError: The extra `postgres` is not installed, and the location is an address.
         NoLedgerError: The location has no ledger.
         LedgerError: The ledger cannot be written to. Completed transactions stand.
     """
+    check_texts("visitors", visitors)
     if is_address(location):
         return erase_postgres(str(location), visitors, progress=progress)
     return erase(ledger_folder(location), visitors, progress=progress)

@@ -52,7 +52,7 @@ def connect(url: str, *, reads: bool = False) -> Any:
         )
     try:
         given = conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
+    except (psycopg.ProgrammingError, UnicodeEncodeError) as error:
         raise OptionError("ledger", f"is not an address of PostgreSQL: {str(error).strip()}") from None
     defaults: dict[str, int | str] = {
         "connect_timeout": _CONNECT_TIMEOUT_S,
