@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import math
 import os
 import sqlite3
@@ -23,6 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.device import artifact, mboxes_of, rule, window
 from support.ledger import ACTIVITY, event
 from support.python_process import environment
@@ -31,7 +33,7 @@ from targetry.edge.artifacts.activities import report_activities
 from targetry.errors import OptionError
 from targetry.ledger import group_commit, reader
 from targetry.ledger.database import BUSY_S, FILE_NAME, open_for_writing
-from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
+from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError, ledger_error
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.group_commit import GroupCommit, LoopOutcome, Write
 from targetry.ledger.ledger import Ledger
@@ -506,6 +508,33 @@ def test_each_waiting_caller_gets_its_own_exception(tmp_path: Path) -> None:
         errors = [answer.exception() for answer in answers]
     assert {type(error) for error in errors} == {LedgerError}
     assert len({id(error) for error in errors}) == 4
+
+
+@each_case(
+    "number, reason",
+    [
+        (errno.ENOSPC, "full"),
+        (errno.EDQUOT, "full"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "read-only"),
+        (errno.EIO, "unusable"),
+    ],
+)
+def test_error_of_the_system_has_its_reason(number: int, reason: str) -> None:
+    error = ledger_error(Path("ledger.db"), OSError(number, "text of the system"))
+    assert (error.reason, str(error)) == (reason, "the ledger ledger.db: text of the system")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs a list of open files")
+def test_reader_that_cannot_be_opened_closes_its_file(tmp_path: Path) -> None:
+    Ledger.open(tmp_path).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        connection.execute("DROP TABLE new_event")
+    with pytest.raises(LedgerError) as caught:  # which keeps the frames, and what they refer to
+        Reader.open(tmp_path)
+    opened = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert [one for one in opened if one.name == FILE_NAME] == []
+    assert "no such table" in str(caught.value)
 
 
 def test_impossible_folder_is_a_ledger_error(tmp_path: Path) -> None:

@@ -15,14 +15,16 @@ from support.cases import each_case
 from support.edge_process import Lines, address, post, process, shown
 from support.late import LATE_S
 from support.ledger import event
+from targetry._runtime.file_lock import FileLock
 from targetry.edge.assembly import check_edge_options, open_edge
 from targetry.edge.options import EdgeOptions
 from targetry.errors import OptionError
 from targetry.ledger import counting, group_commit, retention
 from targetry.ledger.database import FILE_NAME
+from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
-from targetry.ledger.retention import MIN_BYTES, Retention, parse_size, prune
+from targetry.ledger.retention import MIN_BYTES, Retention, parse_size, prune, prune_shared
 
 SIZES = {
     "500MB": 500_000_000,
@@ -124,6 +126,22 @@ def test_edge_removes_events_beyond_the_limits_of_its_options(
         assert removals.seen.wait(LATE_S)
     finally:
         edge.close()
+
+
+def test_edge_whose_lock_file_cannot_be_used_logs_that_nothing_is_removed(tmp_path: Path) -> None:
+    Ledger.open(tmp_path).close()
+    (tmp_path / "ledger.pruning").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LedgerError, match=r"ledger\.pruning is a symbolic link"):
+        prune_shared(tmp_path, Retention(keep_days=1), print, lambda: False)
+
+
+def test_removal_is_left_to_the_process_that_has_begun(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.record([event("old")])
+    claim = FileLock(tmp_path / "ledger.pruning")
+    assert prune_shared(tmp_path, Retention(keep_days=1), print, lambda: False) == 0
+    claim.remove()
+    assert prune_shared(tmp_path, Retention(keep_days=1), print, lambda: False) == 1
 
 
 @pytest.mark.slow

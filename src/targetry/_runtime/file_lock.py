@@ -11,6 +11,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from targetry._runtime.files import open_private
 from targetry._runtime.forks import call_in_children
@@ -35,6 +36,11 @@ else:
     def _unlock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
 
+
+LOCK_IS_HELD: Final = (BlockingIOError, FileNotFoundError) + (
+    (PermissionError,) if sys.platform == "win32" else ()
+)
+"""Errors of `FileLock` if another process holds the lock, or has just removed its file."""
 
 # Open lock files of this process, for the fork handler below.
 _open_files: set[int] = set()

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
-from targetry._runtime.file_lock import FileLock
+from targetry._runtime.file_lock import LOCK_IS_HELD, FileLock
 from targetry._runtime.files import make_folder
 from targetry.ledger import schema
 from targetry.ledger.counting import count_chunk
@@ -55,9 +54,6 @@ _CACHE_KB: Final = 8_000
 _PREPARED_STATEMENTS: Final = 256
 _PAUSE_S: Final = 0.01
 _OPENING_S: Final = 10.0  # longest wait for a process that opens the file and makes no progress
-_LOCK_IS_HELD: Final = (BlockingIOError, FileNotFoundError) + (
-    (PermissionError,) if sys.platform == "win32" else ()
-)
 _UPGRADE_ROWS: Final = 20_000  # between two reports of progress
 _UPGRADE_CACHE_KB: Final = 64 * 1024
 _COMPANIONS: Final = ("-wal", "-shm")
@@ -286,7 +282,7 @@ def _acquire(lock: Path, path: Path) -> FileLock:
     while True:
         try:
             return FileLock(lock)
-        except _LOCK_IS_HELD as error:
+        except LOCK_IS_HELD as error:
             now = time.monotonic()
             if size != (size := _size_with_journal(path)):
                 deadline = now + _OPENING_S

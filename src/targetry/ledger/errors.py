@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,14 +31,22 @@ _MEANINGS: Final = {
     sqlite3.SQLITE_CORRUPT: (CORRUPT, "its content is damaged"),
     sqlite3.SQLITE_NOTADB: (CORRUPT, "it is not a database"),
 }
+# Error number of the system → reason
+_SYSTEM_REASONS: Final = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EROFS: READ_ONLY,
+    errno.EACCES: READ_ONLY,
+}
 
 
 class LedgerError(TargetError):
-    """A ledger could not carry out a call. No event was recorded; the call can be repeated.
+    """A ledger could not carry out a call, which can be repeated: no event is recorded twice.
 
-    `reason` is one word, for metrics: `full`, `locked`, `read-only`, `corrupt`, `unusable`, `busy`
+    `reason` is one word, for programs: `full`, `locked`, `read-only`, `corrupt`, `unusable`, `busy`
     (too many events are waiting), `closed`, `forked`, `foreign` (of another application or a later
-    format), `removed` (the file was removed or replaced while in use) or `missing`.
+    format), `removed` (the file was removed or replaced while in use), `unreachable` (in
+    PostgreSQL; events can have been recorded) or `missing`.
     """
 
     def __init__(self, reason: str, text: str) -> None:
@@ -81,6 +90,9 @@ def ledger_error(path: Path, error: BaseException) -> LedgerError:
         return error
     code = getattr(error, "sqlite_errorcode", None)
     reason, meaning = _MEANINGS.get((code or 0) & 0xFF, (UNUSABLE, ""))
-    detail = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    detail = str(error)
+    if isinstance(error, OSError):
+        reason = _SYSTEM_REASONS.get(error.errno or 0, reason)
+        detail = error.strerror or detail
     cause = f"{meaning} ({detail})" if meaning else detail or type(error).__name__
     return LedgerError(reason, f"the ledger {path}: {cause}")

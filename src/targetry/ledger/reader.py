@@ -105,12 +105,15 @@ class Reader:
         """
         path = Path(folder)
         connection = open_for_reading(path, BUSY_S)
-        with translate_errors(path / FILE_NAME):
+        with contextlib.ExitStack() as undo, translate_errors(path / FILE_NAME):
+            undo.callback(connection.close)
             waiting = _uncounted(connection)
             if waiting:
                 connection.close()
                 connection = _count(path, waiting, progress)
+                undo.callback(connection.close)
                 waiting = _uncounted(connection)
+            undo.pop_all()
         return cls(path / FILE_NAME, connection, waiting)
 
     def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:

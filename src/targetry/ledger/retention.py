@@ -27,7 +27,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from targetry._runtime.file_lock import FileLock
+from targetry._runtime.file_lock import LOCK_IS_HELD, FileLock
 from targetry._runtime.logger import Log
 from targetry._runtime.periodic_task import PeriodicTask
 from targetry.errors import OptionError, TargetError
@@ -277,10 +277,11 @@ def prune_shared(
         LedgerError: The ledger cannot be opened or written to.
     """
     path = Path(folder)
-    try:
-        claim = FileLock(path / _LOCK_NAME)
-    except OSError:  # another process prunes it, or the folder was removed
-        return 0
+    with translate_errors(path / FILE_NAME):
+        try:
+            claim = FileLock(path / _LOCK_NAME)
+        except LOCK_IS_HELD:  # or the folder was removed
+            return 0
     try:
         return prune(path, retention, warn=warn, is_stopped=is_stopped).removed
     finally:
