@@ -18,7 +18,9 @@ from support.edge import HERO, QUERY, experience, web_client
 from support.examples import examples
 from targetry.device.obfuscation import deobfuscate
 from targetry.edge.in_process import ORGANIZATION, MemoryLedger
+from targetry.errors import OptionError
 from targetry.geo.location import GeoLocation
+from targetry.ledger.errors import LedgerError
 from targetry.ledger.event import LedgerEvent
 from targetry.samples import shop, shop_path
 
@@ -33,8 +35,11 @@ NOTIFICATION = {
 
 
 class BrokenLedger:
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error or OSError("the disk is gone")
+
     def record(self, events: Sequence[LedgerEvent]) -> list[bool]:
-        raise OSError("the disk is gone")
+        raise self._error
 
     def close(self) -> None: ...
 
@@ -68,8 +73,22 @@ def test_events_with_a_token_of_no_artifact_are_counted() -> None:
 def test_offer_is_returned_if_its_event_cannot_be_recorded(caplog: pytest.LogCaptureFixture) -> None:
     client = web_client(BrokenLedger())
     assert client.post(DELIVERY, json=HERO).status_code == 200
-    assert "the disk is gone" in caplog.text
+    assert "1 events could not be recorded" in caplog.text
     assert 'targetry_edge_events_total{kind="impression",outcome="lost"} 1.0' in client.get("/metrics").text
+
+
+@each_case(
+    "error, reason",
+    [
+        (LedgerError("full", "no space is left"), "full"),
+        (OptionError("events[0].id", "is too long"), "invalid"),
+        (OSError("the disk is gone"), "error"),
+    ],
+)
+def test_lost_events_are_counted_by_their_reason(error: Exception, reason: str) -> None:
+    client = web_client(BrokenLedger(error))
+    client.post(DELIVERY, json=HERO)
+    assert f'targetry_edge_lost_events_total{{reason="{reason}"}} 1.0' in client.get("/metrics").text
 
 
 def test_notification_that_cannot_be_recorded_is_503() -> None:

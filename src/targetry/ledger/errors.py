@@ -43,10 +43,10 @@ _SYSTEM_REASONS: Final = {
 class LedgerError(TargetError):
     """A ledger could not carry out a call, which can be repeated: no event is recorded twice.
 
-    `reason` is one word, for programs: `full`, `locked`, `read-only`, `corrupt`, `unusable`, `busy`
-    (too many events are waiting), `closed`, `forked`, `foreign` (of another application or a later
-    format), `removed` (the file was removed or replaced while in use), `unreachable` (in
-    PostgreSQL; events can have been recorded) or `missing`.
+    `reason` is one word, which the edge's metrics have, too: `full`, `locked`, `read-only`,
+    `corrupt`, `unusable`, `busy` (too many events are waiting), `closed`, `forked`, `foreign` (of
+    another application or a later format), `removed` (the file was removed or replaced while in
+    use), `unreachable` (in PostgreSQL; events can have been recorded) or `missing`.
     """
 
     def __init__(self, reason: str, text: str) -> None:

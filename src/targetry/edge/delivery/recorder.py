@@ -14,6 +14,7 @@ from targetry.edge.delivery.lost_events import LostEventLog
 from targetry.edge.delivery.segments import SegmentReader
 from targetry.edge.observability.metrics import Metrics
 from targetry.errors import OptionError
+from targetry.ledger.errors import LedgerError
 from targetry.ledger.event import LedgerEvent
 
 
@@ -85,6 +86,7 @@ class EventRecorder:
 
     def _lost(self, events: Sequence[LedgerEvent], error: Exception) -> bool:
         self._losses.add(len(events), error)
+        self._metrics.lost_events.labels(_reason(error)).inc(len(events))
         self._count((event.kind, "lost") for event in events)
         return False
 
@@ -97,6 +99,13 @@ class EventRecorder:
             if counter is None:
                 counter = self._counters[labels] = self._metrics.events.labels(*labels)
             counter.inc(count)
+
+
+def _reason(error: Exception) -> str:
+    """Return one word for the cause of a loss."""
+    if isinstance(error, LedgerError):
+        return error.reason
+    return "invalid" if isinstance(error, OptionError) else "error"
 
 
 def _async_record(

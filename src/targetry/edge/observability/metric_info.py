@@ -50,6 +50,14 @@ METRICS: Final = {
             "outcome": "`recorded`, `seen`, `lost` or `repeated`",
         },
     ),
+    "lost_events": MetricInfo(
+        "counter",
+        "Events that could not be recorded, by the reason.",
+        {
+            "reason": "`full`, `locked`, `read-only`, `corrupt`, `removed` or `unusable` (the file), `unreachable` "
+            "(PostgreSQL), `busy` (too many are waiting), `closed`, `forked`, `invalid` (an event), `error`"
+        },
+    ),
     "unknown_tokens": MetricInfo(
         "counter", "Events whose token no artifact has, which count for no activity."
     ),

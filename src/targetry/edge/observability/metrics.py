@@ -102,6 +102,7 @@ class Metrics:
         name, text, (route,) = _described("request_seconds")
         self.seconds = DurationHistogram(name, text, route, _SECONDS, self.registry)
         self.events = self._counter("events")
+        self.lost_events = self._counter("lost_events")
         self.unknown_tokens = self._counter("unknown_tokens")
         self.notifications = self._counter("notifications")
         self.telemetry = self._counter("telemetry_entries")
