@@ -32,6 +32,9 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("empty file", "", "a.yaml:1:1: error TA002: expected a map, got null"),
     ("list of activities", "activities:\n  - key: a\n",
      "a.yaml:2:5: error TA002: the key 'experiences' is missing"),
+    ("metrics of reports", "key: a\nmetrics: {revenue: {primary: true}}\nexperiences: [{key: x, share: 1}]\n",
+     "a.yaml:2:10: error TA002: expected a list or null, got a map; "
+     "`primary_metric` names the metric that decides, and targetry.yaml has its cap"),
     ("not a list", "activities: 1\n", "a.yaml:1:13: error TA002: expected a list"),
     ("not YAML", "key: [\n", "a.yaml:2:1: error TA001: not usable as YAML: did not find expected node content"),
     ("file outside", "key: a\nexperiences: [{key: x, share: 1, offers: [{mbox: m, html: {file: ../x}}]}]\n",

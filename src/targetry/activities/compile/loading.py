@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from targetry.activities.model.shapes import ShapeError, shape_errors
 from targetry.activities.model.yaml_values import Mark, YamlDocument, YamlError, join_path, parse_yaml
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_METRICS_HINT: Final = "`primary_metric` names the metric that decides, and targetry.yaml has its cap"
 
 
 class LoadedFolder:
@@ -130,6 +132,8 @@ class _Loader:
     def _convert(self, value: Any, struct: type[T], source: DefinitionSource) -> T | None:
         errors = list(shape_errors(value, struct))
         for error in errors:
+            if struct is ActivityDefinition and error.path == "metrics":
+                error = error._replace(hint=_METRICS_HINT)
             self._report_shape(source, error)
         if errors:
             return None
