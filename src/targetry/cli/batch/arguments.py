@@ -15,7 +15,6 @@ from typer.core import TyperCommand
 
 from targetry import samples
 from targetry.cli.inputs.artifact_source import SourceError, read_text, source_name
-from targetry.cli.inputs.percentages import ambiguous_percentage
 from targetry.cli.rendering.output import console, print_error
 from targetry.cli.rendering.signature import parameter, set_signature
 from targetry.device.artifact import read_artifact
@@ -254,19 +253,6 @@ def progress(text: str) -> Iterator[Callable[[int, int | None], None]]:
             bar.update(task, completed=done, total=total, rate=rate)
 
         yield show
-
-
-def percent(option: str, text: str) -> float:
-    """Return a percentage, with or without its sign. Raises `OptionError`."""
-    try:
-        number = float(text.strip().removesuffix("%"))
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 100:
-        raise OptionError(option, f"must be a percentage from 0 to 100, not {text!r}")
-    if (reason := ambiguous_percentage(text)) is not None:
-        raise OptionError(option, reason)
-    return number
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -11,10 +11,11 @@ import msgspec
 import typer
 from rich.text import Text
 
-from targetry.cli.batch.arguments import BatchArguments, percent, progress, with_batch_arguments
+from targetry.cli.batch.arguments import BatchArguments, progress, with_batch_arguments
 from targetry.cli.batch.decide import notes_on
 from targetry.cli.batch.plots import PlotFile, plot_changes, side_name
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
+from targetry.cli.inputs.percentages import parse_percentage
 from targetry.cli.rendering.output import console, print_json, print_notes
 from targetry.errors import OptionError
 from targetry.humanize.audience import describe_audience
@@ -89,7 +90,7 @@ def diff(
     for kind in allowed:
         if kind not in CHANGE_KINDS:
             raise OptionError("--allow", f"there is no kind {kind!r}, only {', '.join(CHANGE_KINDS)}")
-    limit = percent("--at-most", at_most)
+    limit = parse_percentage("--at-most", at_most)
     if (not table) == (visitors is None):
         raise OptionError("table", "pass either a table or --visitors")
     source: Any = table if visitors is None else made_up_visitors(visitors)

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from targetry.cli.batch.arguments import OrganizationId, errors_exit, percent, progress
+from targetry.cli.batch.arguments import OrganizationId, errors_exit, progress
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
 from targetry.cli.inputs.artifact_source import is_url, read_text
+from targetry.cli.inputs.percentages import parse_percentage
 from targetry.cli.rendering.output import print_json, print_notes
 from targetry.errors import OptionError
 
@@ -72,7 +73,7 @@ def replay(
     with errors_exit(), ExitStack() as parts:
         from targetry.recording import replay as compare
 
-        limit = percent("--at-least", at_least)
+        limit = parse_percentage("--at-least", at_least)
         if (edge is None) == (artifact is None):
             raise OptionError("--edge", "pass either --edge or --artifact")
         if edge is not None and not is_url(edge):

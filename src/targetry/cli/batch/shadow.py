@@ -12,12 +12,12 @@ from targetry.cli.batch.arguments import (
     ArtifactFile,
     OrganizationId,
     errors_exit,
-    percent,
     progress,
     read_artifact_text,
 )
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
 from targetry.cli.inputs.options import ClientOption
+from targetry.cli.inputs.percentages import parse_percentage
 from targetry.cli.rendering.output import print_json, print_notes
 from targetry.errors import OptionError
 
@@ -45,7 +45,7 @@ def shadow(
     with errors_exit():
         from targetry.batch import shadow as compare
 
-        limit = percent("--at-least", at_least)
+        limit = parse_percentage("--at-least", at_least)
         text, code = read_artifact_text(artifact, client, organization_id)
         with progress("comparing") as show:
             found = compare(log, text, client=code, examples=examples, progress=show)

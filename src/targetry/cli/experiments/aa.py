@@ -24,7 +24,7 @@ from targetry.cli.inputs.ledgers import (
     open_with_progress,
 )
 from targetry.cli.inputs.options import ClientOption, EnvironmentOfFolder, OrganizationIdOption
-from targetry.cli.inputs.percentages import parse_percent
+from targetry.cli.inputs.percentages import parse_fraction
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.cli.rendering.progress import progress_bar
 from targetry.device.logic.allocation import buckets, encode_visitor
@@ -149,7 +149,7 @@ def aa(
 
 
 def _chance(rate: str) -> float:
-    chance = parse_percent("--rate", rate)
+    chance = parse_fraction("--rate", rate)
     if not 0 < chance < 1:
         raise typer.BadParameter(f"--rate must be above 0 and below 100 %, not {rate!r}")
     return chance

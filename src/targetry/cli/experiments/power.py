@@ -21,7 +21,7 @@ from targetry.cli.inputs.ledgers import (
     ledger_of_activity,
 )
 from targetry.cli.inputs.options import EnvironmentOfFolder, OrganizationIdOption
-from targetry.cli.inputs.percentages import parse_percent
+from targetry.cli.inputs.percentages import parse_fraction
 from targetry.cli.inputs.plots import plot_path
 from targetry.cli.rendering.output import TableOrJson, console, print_json, print_notes, wrong_option
 from targetry.errors import TargetError
@@ -188,10 +188,10 @@ def power(
     split = split or known.split
     options = PlanOptions(
         baseline=known.baseline,
-        lift=None if lift is None else parse_percent("--lift", lift),
+        lift=None if lift is None else parse_fraction("--lift", lift),
         visitors=visitors,
-        power=parse_percent("--power", chance, is_probability=True),
-        alpha=parse_percent("--alpha", alpha, is_probability=True),
+        power=parse_fraction("--power", chance, is_probability=True),
+        alpha=parse_fraction("--alpha", alpha, is_probability=True),
         shares=_shares(shares, split),
         metrics=metrics,
         daily=daily if daily is not None else known.daily,
@@ -234,7 +234,7 @@ def _given_baseline(
             raise typer.BadParameter("--metric is for a ledger or --mean; --baseline is a conversion rate")
         if deviation is not None:
             raise typer.BadParameter("--deviation is for --mean; that of a conversion rate follows from it")
-        return Baseline(parse_percent("--baseline", baseline))
+        return Baseline(parse_fraction("--baseline", baseline))
     if mean is None or deviation is None:
         raise typer.BadParameter("--mean needs --deviation, the standard deviation of a visitor's value")
     if not (math.isfinite(mean) and mean > 0):

@@ -15,7 +15,7 @@ from targetry.cli.experiments.report_markdown import render_markdown
 from targetry.cli.experiments.report_table import print_report
 from targetry.cli.experiments.segment_table import print_segments, render_markdown_segments
 from targetry.cli.inputs.ledgers import LedgerFolder, LedgerLocation, chosen_ledger, open_with_progress
-from targetry.cli.inputs.percentages import parse_percent
+from targetry.cli.inputs.percentages import parse_fraction
 from targetry.cli.inputs.plots import plot_path
 from targetry.cli.rendering.output import print_json, print_notes, wrong_option
 from targetry.cli.rendering.progress import working
@@ -50,7 +50,7 @@ def _guardrail(text: str) -> Guardrail:
         raise wrong_option(
             "--guardrail", f"the metric must be one of {', '.join(METRIC_NAMES)}, not {name!r}"
         )
-    return Guardrail(name, parse_percent("--guardrail", margin, is_probability=True))
+    return Guardrail(name, parse_fraction("--guardrail", margin, is_probability=True))
 
 
 def report(
@@ -193,16 +193,16 @@ def report(
     """
     options = ReportOptions(
         fixed=fixed,
-        confidence=parse_percent("--confidence", confidence, is_probability=True),
+        confidence=parse_fraction("--confidence", confidence, is_probability=True),
         metric=metric,
         planned=planned,
         cap=cap,
         cap_percentile=None
         if cap_percentile is None
-        else parse_percent("--cap-percentile", cap_percentile, is_probability=True),
+        else parse_fraction("--cap-percentile", cap_percentile, is_probability=True),
         cuped=cuped,
         bayes=bayes,
-        margin=None if margin is None else parse_percent("--margin", margin, is_probability=True),
+        margin=None if margin is None else parse_fraction("--margin", margin, is_probability=True),
         guardrails=tuple(map(_guardrail, guardrail or ())),
         over_time=over_time or plot is not None,
         amounts=plot is not None,
