@@ -6,14 +6,21 @@ import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import typer
 from rich.text import Text
 
-from targetry.cli.experiments.artifact_splits import ActivitySplit, read_source
-from targetry.cli.experiments.ledger_baseline import LedgerBaseline, baseline_of_ledger
+from targetry.cli.experiments.artifact_splits import ActivitySplit
+from targetry.cli.experiments.plan_basis import (
+    BaselineOptions,
+    FileActivity,
+    PlanBasis,
+    basis_of_ledger,
+    basis_of_options,
+    read_activity,
+)
 from targetry.cli.inputs.ledgers import (
     LedgerActivity,
     LedgerLocation,
@@ -24,16 +31,13 @@ from targetry.cli.inputs.options import EnvironmentOfFolder, OrganizationIdOptio
 from targetry.cli.inputs.percentages import parse_fraction
 from targetry.cli.inputs.plots import plot_path
 from targetry.cli.rendering.output import TableOrJson, console, print_json, print_notes, wrong_option
-from targetry.errors import TargetError
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.confidence_sequence import MIN_PLANNED
 from targetry.report.inference.metrics import METRICS, format_mean
 from targetry.report.inference.plan import Plan, PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
-from targetry.report.options import DEFAULT_METRIC, METRIC_NAMES, MONEY, ReportOptions
+from targetry.report.options import DEFAULT_METRIC, METRIC_NAMES, ReportOptions
 from targetry.report.plot import write_plan_plot
-
-_MEANS: Final = tuple(name for name in METRIC_NAMES if name != "conversion")
 
 
 def power(
@@ -151,41 +155,16 @@ def power(
         raise typer.BadParameter("--activity is for a ledger, an artifact or a folder")
     if shares is not None and artifact is not None:
         raise typer.BadParameter("an artifact has the shares; leave it or --shares out")
-    source = None if artifact is None else read_source(artifact, organization_id, environment)
-    split = None if source is None else source.split(activity)
-    plans = None if source is None else source.plans
-    if plans is not None and plans.conflict:
-        raise TargetError(f"{plans.folder}: {plans.conflict}")
-    primary = None if plans is None or split is None else plans.of(split.id).metric
-    cap_of_folder = None
+    own = None if artifact is None else read_activity(artifact, activity, organization_id, environment)
+    primary = None if own is None else own.primary_metric
+    given = BaselineOptions(baseline, mean, deviation, metric, cap)
     if location is None:
-        known = LedgerBaseline(_given_baseline(baseline, mean, deviation, metric, cap))
+        basis = basis_of_options(given, primary)
         _note_primary(primary, is_rate=baseline is not None)
-        if baseline is not None:
-            metric = "conversion"
-        elif metric is None and primary != "conversion":
-            metric = primary
     else:
-        if any(one is not None for one in (baseline, mean, deviation)):
-            raise typer.BadParameter(
-                "a ledger has the baseline; leave it or --baseline, --mean and --deviation out"
-            )
-        metric = metric or primary or DEFAULT_METRIC
-        if cap is not None and metric not in MONEY:
-            raise wrong_option("--cap", f"is for the metrics {' and '.join(MONEY)}, not for {metric}")
-        if cap is None and metric in MONEY and plans is not None:
-            cap_of_folder = plans.cap
-        key = activity if split is None else split.id
-        if key is None:
-            raise typer.BadParameter("a ledger needs --activity, the id or name of an activity of the ledger")
-        known = baseline_of_ledger(
-            location,
-            key,
-            metric,
-            cap if cap is not None else cap_of_folder,
-            shown=f"activity {activity!r} ({key})" if activity not in (None, key) else None,
-        )
-    split = split or known.split
+        basis = basis_of_ledger(location, activity, given, own)
+    known = basis.known
+    split = known.split if own is None else own.split
     options = PlanOptions(
         baseline=known.baseline,
         lift=None if lift is None else parse_fraction("--lift", lift),
@@ -201,47 +180,29 @@ def power(
     if plot is not None:
         write_plan_plot(options, made, plot)
     if output is TableOrJson.JSON:
-        print_json({**msgspec.to_builtins(made), "metric": metric, "baseline": known.baseline})
-    else:
-        notes = []
-        if location is not None and metric is not None:
-            notes.append(_describe_baseline(metric, known.baseline))
-        if shares is None and split is not None:
-            notes.append(_describe_split(split))
-        if cap_of_folder is not None:
-            notes.append(f"with the cap of the folder: revenue up to {cap_of_folder:,.2f} counts")
-        more = [
-            "" if plans is None else f"--activities {shlex.quote(plans.folder)}",
-            "" if metric == (primary or DEFAULT_METRIC) else f"--metric {metric or 'NAME'}",
-            "" if cap is None else f"--cap {cap:.12g}",
-            ""
-            if math.isclose(options.alpha, ReportOptions().alpha)
-            else f"--confidence {100 * (1 - options.alpha):g}%",
-        ]
-        _print_plan(made, options, notes, " ".join(filter(None, more)))
+        print_json({**msgspec.to_builtins(made), "metric": basis.metric, "baseline": known.baseline})
+        return
+    notes = []
+    if location is not None and basis.metric is not None:
+        notes.append(_describe_baseline(basis.metric, known.baseline))
+    if shares is None and split is not None:
+        notes.append(_describe_split(split))
+    if basis.folder_cap is not None:
+        notes.append(f"with the cap of the folder: revenue up to {basis.folder_cap:,.2f} counts")
+    _print_plan(made, options, notes, _report_options(basis, own, cap, options.alpha))
 
 
-def _given_baseline(
-    baseline: str | None, mean: float | None, deviation: float | None, metric: str | None, cap: float | None
-) -> Baseline:
-    """Return the baseline of the options. Raises `BadParameter` for options of a ledger."""
-    if (baseline is None) == (mean is None):
-        raise typer.BadParameter("give exactly one of --baseline, --mean and a ledger")
-    if cap is not None:
-        raise typer.BadParameter("--cap needs a ledger, whose amounts it limits")
-    if baseline is not None:
-        if metric is not None:
-            raise typer.BadParameter("--metric is for a ledger or --mean; --baseline is a conversion rate")
-        if deviation is not None:
-            raise typer.BadParameter("--deviation is for --mean; that of a conversion rate follows from it")
-        return Baseline(parse_fraction("--baseline", baseline))
-    if mean is None or deviation is None:
-        raise typer.BadParameter("--mean needs --deviation, the standard deviation of a visitor's value")
-    if not (math.isfinite(mean) and mean > 0):
-        raise wrong_option("--mean", f"must be a number above 0, not {mean!r}")
-    if metric not in (None, *_MEANS):
-        raise wrong_option("--metric", f"must be one of {', '.join(_MEANS)} with --mean, not {metric!r}")
-    return Baseline(mean, deviation)
+def _report_options(basis: PlanBasis, own: FileActivity | None, cap: float | None, alpha: float) -> str:
+    """Return the further options of a report on the planned test."""
+    plans, primary = (None, None) if own is None else (own.plans, own.primary_metric)
+    has_default_alpha = math.isclose(alpha, ReportOptions().alpha)
+    options = (
+        "" if plans is None else f"--activities {shlex.quote(plans.folder)}",
+        "" if basis.metric == (primary or DEFAULT_METRIC) else f"--metric {basis.metric or 'NAME'}",
+        "" if cap is None else f"--cap {cap:.12g}",
+        "" if has_default_alpha else f"--confidence {100 * (1 - alpha):g}%",
+    )
+    return " ".join(filter(None, options))
 
 
 def _note_primary(primary: str | None, *, is_rate: bool) -> None:
