@@ -367,6 +367,30 @@ def test_many_earlier_orders_of_a_visitor_are_counted_in_pieces(url: str) -> Non
             assert reader.sums()["1"].experiences["0"].orders == number
 
 
+def test_many_orders_of_a_visitor_who_leaves_are_taken_away_in_pieces(url: str) -> None:
+    number = 2 * PIECE + 5
+    with open_without_counting(url) as ledger, psycopg.connect(url, autocommit=True) as connection:
+        insert_orders(connection, number, "'ada'", "'o' || n")
+        again = event("again", "order", "bob", 2 * number, order_id="o7", order_total=1.0)
+        ledger.record([event("seen", visitor="ada", at=1), event("other", visitor="bob", at=1), again])
+        count_events(connection)
+        connection.execute("DELETE FROM targetry_event WHERE id = 'seen'")
+        steps: list[tuple[int, int]] = []
+
+        def note_step(done: int, _: int) -> None:
+            row = connection.execute("SELECT count(*) FROM targetry_purchase").fetchone()
+            assert row is not None
+            steps.append((done, row[0]))
+
+        count_events(connection, progress=note_step)
+        # The visitor, the pieces, and with the second one the id that another visitor's order has.
+        assert steps == [(1, number), (1 + PIECE, PIECE + 5), (2 + 2 * PIECE, 6), (2 + number, 1)]
+        assert connection.execute("SELECT visitor, order_key FROM targetry_purchase").fetchall() == [
+            ("bob", "order o7")
+        ]
+        assert_equal_sums(ledger, list(ledger.events()), [], None)
+
+
 def insert_orders(connection: psycopg.Connection[Any], number: int, visitor: str, order_id: str) -> None:
     """Insert orders without an activity; visitor and id are SQL expressions of their number `n`."""
     connection.execute(

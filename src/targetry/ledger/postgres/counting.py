@@ -9,9 +9,10 @@ steps can be repeated without an effect, because they keep the earliest or the l
 impressions are added up.
 
 A removed event takes its purchase away and leaves the others of its visitor. The earlier orders of
-a visitor who enters an activity count for it, too, and a removed order lets another order of the
-same id count. If they are many, they are queued again in pieces, which new events do not wait for:
-each transaction counts new events and one piece.
+a visitor who enters an activity count for it, too, and those of a visitor whose impressions are
+removed do not any more; a removed order lets another order of the same id count. If they are many,
+they are queued again in pieces, which new events do not wait for: each transaction counts new
+events and one piece.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ LOCK: Final = 0x54524761
 PIECES_FORMAT: Final = 5
 """The first format that queues pieces."""
 
-_CHUNK: Final = 20_000
+_CHUNK: Final = 20_000  # new events
 MOST_AT_ONCE: Final = 1_000
 """Orders of a visitor or of an id up to which one transaction counts them again."""
 
 PIECE: Final = 5_000
-"""Orders of a piece."""
+"""Orders of a piece, and removed visitors and order ids that one transaction counts again."""
 
 _FIELDS: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total, facts"
 IS_IMPRESSION: Final = "kind IN ('impression', 'display') AND activity_id <> '' AND experience_id <> ''"
@@ -50,7 +51,8 @@ _AMOUNT: Final = (
     f"order_total IS NOT NULL AND NOT {_USABLE} AS unusable"
 )
 _BOUGHT: Final = """
-    max(at_ms) AS last_ms, count(*) FILTER (WHERE is_bound) AS bound, count(*) FILTER (WHERE at_ms >= part.first_ms) AS orders,
+    max(at_ms) FILTER (WHERE is_bound OR part.experience_id IS NOT NULL) AS last_ms,
+    count(*) FILTER (WHERE is_bound) AS bound, count(*) FILTER (WHERE at_ms >= part.first_ms) AS orders,
     coalesce(sum(bought.micros) FILTER (WHERE at_ms >= part.first_ms), 0) AS micros,
     count(*) FILTER (WHERE at_ms >= part.first_ms AND bought.unusable) AS unusable
 """
@@ -99,7 +101,7 @@ _PURCHASE_COLUMNS: Final = "activity_id, order_key, at_ms, event_id, visitor, is
 
 # With OFFSET, each is found by the index; for a join the planner reads the whole table.
 _PURCHASES_OF_KEY: Final = """
-    SELECT activity_id, at_ms, event_id, visitor FROM targetry_purchase AS one WHERE one.order_key = bought.order_key
+    SELECT activity_id, at_ms, event_id, visitor, is_bound FROM targetry_purchase AS one WHERE one.order_key = bought.order_key
 """
 _HAS_EVENT: Final = "EXISTS (SELECT 1 FROM targetry_event WHERE targetry_event.id = old.event_id OFFSET 0)"
 _REMOVED_VISITORS: Final = "(SELECT DISTINCT visitor FROM removed WHERE visitor IS NOT NULL)"
@@ -122,7 +124,7 @@ _TAKE: Final = (
     f"""
     WITH taken AS (
         DELETE FROM targetry_recount
-        WHERE ctid = ANY (ARRAY(SELECT ctid FROM targetry_recount WHERE seqs IS NULL LIMIT {_CHUNK}))
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM targetry_recount WHERE seqs IS NULL LIMIT {PIECE}))
         RETURNING visitor, order_id
     ) INSERT INTO removed SELECT visitor, order_id FROM taken
     """,
@@ -167,16 +169,26 @@ _QUEUE_SHARED_ORDERS: Final = _queue_pieces(
 _QUEUE_EARLIER_ORDERS: Final = _queue_pieces(
     f"entering CROSS JOIN LATERAL (SELECT seq {_EARLIER_ORDERS} OFFSET 0) AS one WHERE has_many"
 )
-_QUEUE_ORDERS_OF_LEAVING: Final = """
+_QUEUE_ORDERS_OF_LEAVING: Final = _queue_pieces(
+    "(SELECT DISTINCT visitor FROM leaving) AS entering "
+    f"CROSS JOIN LATERAL (SELECT seq {_EARLIER_ORDERS} OFFSET 0) AS one"
+)
+_QUEUE_OTHERS_OF_STALE: Final = f"""
     WITH lost AS (
-        DELETE FROM targetry_purchase AS own USING leaving
-        WHERE own.visitor = leaving.visitor AND own.activity_id = leaving.activity_id AND NOT is_bound RETURNING order_key
+        DELETE FROM targetry_purchase AS own USING stale
+        WHERE own.order_key = stale.order_key AND own.activity_id = stale.activity_id
+        RETURNING own.event_id, substr(own.order_key, 7) AS order_id, starts_with(own.order_key, 'order ') AS has_id
     ), queued AS (
-        INSERT INTO targetry_recount (order_id)
-        SELECT DISTINCT substr(order_key, 7) FROM lost WHERE starts_with(order_key, 'order ') RETURNING 1
+        INSERT INTO targetry_recount (order_id) SELECT DISTINCT order_id FROM lost AS bought
+        WHERE has_id AND EXISTS (SELECT 1 {_ORDERS_OF_ID} AND id <> event_id OFFSET 0) RETURNING 1
     ) SELECT count(*) FROM queued
 """
-_QUEUING: Final = (_QUEUE_SHARED_ORDERS, _QUEUE_EARLIER_ORDERS, _QUEUE_ORDERS_OF_LEAVING)
+_QUEUING: Final = (
+    _QUEUE_SHARED_ORDERS,
+    _QUEUE_EARLIER_ORDERS,
+    _QUEUE_ORDERS_OF_LEAVING,
+    _QUEUE_OTHERS_OF_STALE,
+)
 _STEPS: Final = (
     # New events, orders with the ids of removed ones, and those events of visitors with removed
     # events that decide: the first impression of each experience, and the last click.
@@ -262,8 +274,9 @@ _STEPS: Final = (
     ON CONFLICT (visitor, activity_id) DO UPDATE SET last_click_ms = excluded.last_click_ms
     WHERE own.last_click_ms IS NULL OR own.last_click_ms < excluded.last_click_ms;
     """,
-    # Orders without an activity no longer count for an activity whose impressions are removed;
-    # those of other visitors with the same ids can.
+    # Orders without an activity no longer count for an activity whose impressions are removed. They
+    # are queued; the transaction that counts them removes their purchases, and queues the ids that
+    # other orders have, which can count instead.
     f"""
     CREATE TEMP TABLE leaving ON COMMIT DROP AS
         SELECT visitor, activity_id FROM earlier JOIN {_REMOVED_VISITORS} AS one USING (visitor)
@@ -272,6 +285,17 @@ _STEPS: Final = (
         WHERE experience_id IS NOT NULL;
     """,
     _QUEUE_ORDERS_OF_LEAVING,
+    f"""
+    CREATE TEMP TABLE stale ON COMMIT DROP AS
+        SELECT old.activity_id, bought.order_key FROM (
+            SELECT DISTINCT visitor, {_ORDER_KEY} AS order_key FROM counting WHERE kind = 'order' AND activity_id = ''
+        ) AS bought CROSS JOIN LATERAL ({_PURCHASES_OF_KEY} OFFSET 0) AS old
+        WHERE old.visitor = bought.visitor AND NOT is_bound AND NOT EXISTS (
+            SELECT 1 FROM targetry_participation AS part WHERE part.visitor = bought.visitor
+                AND part.activity_id = old.activity_id AND experience_id IS NOT NULL OFFSET 0
+        )
+    """,
+    _QUEUE_OTHERS_OF_STALE,
     # The purchases that are new, and the visitors who lose one to an earlier order of the same id.
     f"""
     CREATE TEMP TABLE made ON COMMIT DROP AS SELECT DISTINCT ON (activity_id, order_key) * FROM (
