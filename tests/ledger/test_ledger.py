@@ -324,6 +324,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a total beyond floating point": ({"order_total": 10**400}, "events[1].order_total"),
     "a lone surrogate": ({"location": "\ud800"}, "events"),
     "what is no JSON": ({"location": object()}, "events"),
+    "a fact that is a number": ({"facts": {"browser": 5}}, "events[1].facts[...]"),
+    "a fact without a name": ({"facts": {"": "5"}}, "events[1].facts"),
     "a long order id": ({"order_id": "x" * 251}, "events[1].order_id"),
     "a long activity": ({"activity_id": "x" * 126}, "events[1].activity_id"),
     "a long experience": ({"experience_id": "x" * 126}, "events[1].experience_id"),

@@ -31,10 +31,10 @@ from targetry._runtime.logger import Log
 from targetry.ledger.counting import commit_chunk, uncounted
 from targetry.ledger.database import BUSY_S, LedgerFile, Progress, Sync, Warn, no_progress
 from targetry.ledger.errors import LOCKED, LedgerError, ledger_error, translate_errors
-from targetry.ledger.event import ActivityDescription, LedgerEvent
+from targetry.ledger.event import ActivityDescription, LedgerEvent, Row
 from targetry.ledger.group_commit import GroupCommit, Write, WriteLock
 from targetry.ledger.reader import EXPERIENCES, Reader
-from targetry.ledger.store import EventStore, Row, discard_key, shares_differ
+from targetry.ledger.store import EventStore, discard_key, shares_differ
 
 DEFAULT_FOLDER: Final = Path(".targetry")
 

@@ -13,16 +13,13 @@ from targetry.ledger.event import (
     ActivityDescription,
     FirstImpression,
     LedgerEvent,
-    event_row,
-    validate_events,
+    Row,
+    event_rows,
 )
 from targetry.ledger.group_commit import GroupCommit, LoopOutcome, Write
 from targetry.ledger.selection import ALL_EVENTS, EventSelection
 from targetry.ledger.sums import ActivitySums, Period, Segments, VisitorSums
 from targetry.ledger.timeline import Timeline
-
-Row = tuple[Any, ...]
-"""Fields of an event, in the order of `LedgerEvent`."""
 
 
 class LedgerReader(Protocol):
@@ -100,14 +97,14 @@ class EventStore(abc.ABC):
             OptionError: An event has a field of a wrong type or range.
             LedgerError: The events could not be recorded.
         """
-        rows = _rows(events)
+        rows = event_rows(events)
         return self._writer.submit(self._insertion(rows), len(rows)).result() if rows else []
 
     async def arecord(self, events: Sequence[LedgerEvent]) -> list[bool]:
         """Record events as `record` does; a call canceled before its write starts records none."""
         import asyncio  # a quarter of the command's start-up time
 
-        rows = _rows(events)
+        rows = event_rows(events)
         if not rows:
             return []
         outcome = LoopOutcome(asyncio.get_running_loop())
@@ -169,7 +166,3 @@ def discard_key(keys: set[Any], key: object) -> bool:
         return False
     keys.remove(key)
     return True
-
-
-def _rows(events: Sequence[LedgerEvent]) -> list[Row]:
-    return [event_row(event) for event in validate_events(events)]

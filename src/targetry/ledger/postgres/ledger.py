@@ -23,7 +23,7 @@ import msgspec
 from targetry._runtime.logger import Log
 from targetry._runtime.periodic_task import PeriodicTask
 from targetry.ledger.errors import LOCKED, LedgerError
-from targetry.ledger.event import ActivityDescription, LedgerEvent
+from targetry.ledger.event import ActivityDescription, LedgerEvent, Row
 from targetry.ledger.group_commit import GroupCommit, Write
 from targetry.ledger.postgres.answer_limit import AnswerLimit
 from targetry.ledger.postgres.connection import (
@@ -36,7 +36,7 @@ from targetry.ledger.postgres.connection import (
 from targetry.ledger.postgres.counting import count_events
 from targetry.ledger.postgres.reader import PostgresReader
 from targetry.ledger.postgres.schema import has_tables, migrate
-from targetry.ledger.store import EventStore, Row, discard_key, shares_differ
+from targetry.ledger.store import EventStore, discard_key, shares_differ
 
 _FIELDS: Final = (*LedgerEvent.__struct_fields__, "recorded_ms")
 _TYPES: Final = {"timestamp_ms": "bigint", "recorded_ms": "bigint", "order_total": "float8"}
