@@ -6,19 +6,25 @@ libraries, which takes a fifth more processor time.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
 NO_TESTS: Final = 5  # exit code of pytest
+_MEMORY: Final = Path("/dev/shm")
+_MEMORY_BYTES: Final = 4 << 30  # several times what a run has at once
 _WAITING: Final = {"dropin", "e2e", "edge", "ledger", "notifications"}
 
 
@@ -61,7 +67,7 @@ def run(processes: int, parts: int, arguments: Sequence[str]) -> int:
     began = time.monotonic()
     codes = list[int]()
     outcomes = Counter[str]()
-    with ThreadPoolExecutor(processes) as pool:
+    with _temporary_files(), ThreadPoolExecutor(processes) as pool:
         running = [pool.submit(_run_part, f"{number + 1}/{parts}", arguments) for number in range(parts)]
         try:
             for done in as_completed(running):
@@ -85,6 +91,31 @@ def outcomes_of(output: str) -> Counter[str]:
     """Return the number of tests of each outcome, from the last line of an output of pytest."""
     last = output.rstrip().rpartition("\n")[2]
     return Counter({name: int(number) for number, name in re.findall(r"(\d+) ([a-z]+)", last)})
+
+
+@contextlib.contextmanager
+def _temporary_files() -> Iterator[None]:
+    """Keep temporary files of tests in memory, if there is enough and `TMPDIR` is not set.
+
+    Ledgers wait for the disk at each commit, which takes as long as all else of their tests.
+    """
+    if "TMPDIR" in os.environ or not _is_usable(_MEMORY):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="targetry-", dir=_MEMORY, ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL runs as another user if the tests run as root
+        os.environ["TMPDIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["TMPDIR"]
+
+
+def _is_usable(folder: Path) -> bool:
+    """Return whether a folder takes the temporary files, among them programs that tests run."""
+    if not os.access(folder, os.W_OK | os.X_OK) or shutil.disk_usage(folder).free < _MEMORY_BYTES:
+        return False
+    return not os.statvfs(folder).f_flag & os.ST_NOEXEC
 
 
 def _run_part(part: str, arguments: Sequence[str]) -> tuple[int, str]:
