@@ -161,11 +161,14 @@ def test_interrupted_wait_leaves_the_wakeup_to_the_next_thread() -> None:
         event.set()  # its thread is in the middle of the wait, and will not use it
         raise StoppedError
 
+    def interrupted_wait() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        event.wait(LONG_S)
+
     before = signal.signal(signal.SIGALRM, stop)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.02)
         with pytest.raises(StoppedError):
-            event.wait(LONG_S)
+            interrupted_wait()
     finally:
         signal.signal(signal.SIGALRM, before)
     assert event.wait(0)

@@ -23,6 +23,7 @@ from servers.faulty import (
     html_answer,
 )
 from support.background_fakes import Lines, Listener, Rules, compile_rules
+from support.late import LATE_S
 from targetry.artifacts.source import ArtifactSource
 from targetry.geo.lookup import GeoLookup
 from targetry.http import HttpTransport
@@ -47,7 +48,11 @@ def transport() -> Iterator[HttpTransport]:
 
 
 def source_of(
-    server: FaultyServer, transport: HttpTransport, emitted: Listener, cache_dir: Path | None = None
+    server: FaultyServer,
+    transport: HttpTransport,
+    emitted: Listener,
+    cache_dir: Path | None = None,
+    timeout_s: float = LATE_S,
 ) -> ArtifactSource[Rules]:
     return ArtifactSource[Rules](
         transport=transport,
@@ -57,7 +62,7 @@ def source_of(
         log=Lines(),
         interval_s=3600,
         max_bytes=MAX_BYTES,
-        timeout_s=0.3,
+        timeout_s=timeout_s,
         cache_dir=cache_dir,
         random=lambda: 0.5,
     )
@@ -98,7 +103,7 @@ def test_fault_keeps_the_rules_and_recovery_is_noticed(
     behaviour: Behaviour, reason: str, server: FaultyServer, transport: HttpTransport
 ) -> None:
     emitted = Listener()
-    source = source_of(server, transport, emitted)
+    source = source_of(server, transport, emitted, timeout_s=1.0 if reason == "timeout" else LATE_S)
     source.start()
     assert source.wait_ready(10)
     server.script(behaviour)
@@ -154,7 +159,7 @@ def test_geo_of_the_caller_is_kept_when_the_service_hangs(
         url=f"http://127.0.0.1:{server.port}/v1/geo",
         emit=emitted,
         log=Lines(),
-        timeout_s=0.2,
+        timeout_s=1.0,
         negative_ttl_s=0,
     )
     geo = Geo(ip_address="12.21.1.40")

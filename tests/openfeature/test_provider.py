@@ -293,8 +293,8 @@ def test_server_side_provider_is_ready_at_once_and_calls_the_server(started: Any
 
 def test_hanging_server_takes_the_timeout(started: Any, target: Target) -> None:
     target.on(DELIVERY, HANG)
-    provider = started(decisioning_method="server-side", artifact_payload=None, timeout=200)
-    with pytest.raises(OpenFeatureError, match=r"no response within 0\.[012]"):
+    provider = started(decisioning_method="server-side", artifact_payload=None, timeout=1000)
+    with pytest.raises(OpenFeatureError, match=r"no response within (0\.\d+|1) s"):
         provider.resolve_string_details("hero", "default", SOMEONE)
 
 

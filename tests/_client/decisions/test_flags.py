@@ -302,10 +302,10 @@ def test_response_without_options_is_the_default(make: Make, target: Target) -> 
 
 def test_hanging_server_returns_the_default_after_the_timeout(make: Make, target: Target) -> None:
     target.on(DELIVERY, HANG)
-    any_client = make(decisioning_method="server-side", timeout=200)
+    any_client = make(decisioning_method="server-side", timeout=1000)
     details = any_client.flag_details("far", "d", context=SOMEONE)
     assert (details.value, details.error_code) == ("d", "GENERAL")
-    assert re.search(r"no response within 0\.[012]", details.error_message or "")
+    assert re.search(r"no response within (0\.\d+|1) s", details.error_message or "")
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("broken"), TypeError("broken")])

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from support.late import LATE_S
 from targetry.events import EVENT_NAMES, Event
 
 
@@ -29,7 +30,7 @@ class Listener:
 
     def wait_for(self, name: str, times: int = 1) -> None:
         with self._changed:
-            came = self._changed.wait_for(lambda: self.times(name) >= times, 10)
+            came = self._changed.wait_for(lambda: self.times(name) >= times, LATE_S)
         assert came, f"{name} was not emitted {times} times, only {self.names}"
 
     def _hear(self, event: Event) -> None:

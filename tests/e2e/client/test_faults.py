@@ -175,7 +175,7 @@ def test_faults_in_turn_do_not_affect_later_calls(connect: Connect, target: Targ
         answer(200, b"{}", {"Content-Length": "1000000"}),
         answer(200, b"{}", {"Transfer-Encoding": "chunked"}),
     ]
-    client = connect(timeout=400)
+    client = connect(timeout=1000)
     for fault in faults:
         target.on(DELIVERY, fault)
         if fault != (*OK, *OK):

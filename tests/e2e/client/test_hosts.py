@@ -238,7 +238,7 @@ def test_cluster_with_unresolved_name_is_replaced_by_the_own_host(connect: Conne
         "transport": HttpTransport(lookup=lookup, trust_env=False),
         "async_transport": AsyncHttpTransport(lookup=lookup, trust_env=False),
     }
-    client = connect(server_domain=None, timeout=1000, **transports)
+    client = connect(server_domain=None, timeout=2000, **transports)
     try:
         for _ in range(2):
             result = client.get_offers(request=HERO, target_cookie=COOKIE_44)

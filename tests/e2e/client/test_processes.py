@@ -408,13 +408,14 @@ def test_signal_ends_a_process_that_waits_for_a_response(
 ) -> None:
     target.on(DELIVERY, HANG)
     script = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores in background processes
 client = TargetClient.create({**options, "timeout": 60_000})
 client.get_offers(hero("s"))
 """
     with started(target, script) as process:
         target.wait_for(1)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=LATE_S)
     assert process.returncode == code
     assert number is signal.SIGTERM or errors.rstrip().endswith("KeyboardInterrupt")
 
@@ -433,7 +434,7 @@ while True:
     with started(target, script) as process:
         target.wait_for(3)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=LATE_S)
     assert (process.returncode, errors) == (0, "")
     ids = [one["id"] for one in target.notifications]
     assert len(ids) == len(set(ids)) >= 3
@@ -465,7 +466,7 @@ client.close()
         time.sleep(1.5)  # a stopped process gives no sign to wait for
         assert len(target.requests_to(ARTIFACT)) == asked
         process.send_signal(signal.SIGCONT)
-        _, errors = process.communicate("go on\n", timeout=20)
+        _, errors = process.communicate("go on\n", timeout=2 * LATE_S)
         assert (process.returncode, errors) == (0, "")
         ids = [one["id"] for one in target.notifications]
         assert len(ids) == len(set(ids)) == 2

@@ -239,7 +239,7 @@ def test_body_that_is_no_delivery_response_raises_api_exception(
 def test_network_fault_raises_one_typed_error(
     behaviour: Behaviour, error: type[ApiException], status: int, connect: Connect, target: Target
 ) -> None:
-    client = connect(timeout=250)
+    client = connect(timeout=1000)
     client.get_offers(request=HERO)
     target.on(DELIVERY, behaviour)
     with pytest.raises(ApiException) as caught:
