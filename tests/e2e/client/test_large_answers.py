@@ -63,7 +63,8 @@ def test_large_response_is_complete(target: Target, packed: Steps) -> None:
 
 
 def test_loop_runs_while_a_large_response_is_decoded(target: Target) -> None:
-    target.on(DELIVERY, gzip_answer(large(40_000)))
+    body = large(40_000)
+    target.on(DELIVERY, gzip_answer(body))
 
     async def main() -> None:
         async with await AsyncTargetClient.create(options(target)) as client:
@@ -74,7 +75,10 @@ def test_loop_runs_while_a_large_response_is_decoded(target: Target) -> None:
                 now = time.thread_time()
                 longest, before = max(longest, now - before), now
             assert len((await asked).response.execute.mboxes) == 40_000
-            assert longest < 0.025  # of the loop's own processor time; the aim is 0.01
+            # A loop that decodes is held for half of the time that this takes.
+            began = time.thread_time()
+            json.loads(body)
+            assert longest < (time.thread_time() - began) / 5
 
     with no_collections():
         asyncio.run(main())
