@@ -23,7 +23,7 @@ from targetry.edge.options import ENVIRONMENT_PREFIX, option_forms
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = ROOT / "examples" / "compose" / "compose.yaml"
-LONGEST_S = 60
+LONGEST_S = 150
 
 
 class Image(NamedTuple):

@@ -116,7 +116,7 @@ SCENARIOS: dict[str, Scenario] = {
     "list": one(server=[answer(200, b"[]")], request=HERO),
     "cut short": one(server=[half(OK, Close())], request=HERO),
     "reset": one(server=[(Close(reset=True),)], request=HERO),
-    "silence": one({"timeout": 150}, [HANG], request=HERO),
+    "silence": one({"timeout": 1000}, [HANG], request=HERO),
     "fails, then works": Scenario(
         [Call({"request": HERO}), Call({"request": HERO})], server={DELIVERY: [answer(400), OK]}
     ),

@@ -336,7 +336,7 @@ def test_decision_on_device_waits_for_nothing(target: Target) -> None:
 
 
 def test_start_does_not_block_the_loop(target: Target) -> None:
-    target.on(ARTIFACT, (Pause(0.15), *answer(404)))
+    target.on(ARTIFACT, (Pause(0.5), *answer(404)))
 
     async def main() -> None:
         starting = asyncio.create_task(AsyncTargetClient.create(downloading(target)))
@@ -381,7 +381,7 @@ def test_flush_and_close_do_not_block_the_loop(target: Target) -> None:
     async def main() -> None:
         client = await AsyncTargetClient.create(local(target))
         await client.get_offers(request=HERO)
-        for waiting in (client.flush(0.1), client.aclose(0.1)):
+        for waiting in (client.flush(0.5), client.aclose(0.5)):
             task = asyncio.create_task(waiting)
             turns = 0
             while not task.done():

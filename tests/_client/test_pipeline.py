@@ -239,19 +239,19 @@ def test_attempt_is_a_request_with_the_time_that_is_left() -> None:
 
 
 def test_preparation_counts_for_the_timeout() -> None:
-    pipeline = pipeline_of(timeout=200)
+    pipeline = pipeline_of(timeout=60_000)
     call = pipeline.prepare_call(offer())
-    call = msgspec.structs.replace(call, started=call.started - 0.05)
+    call = msgspec.structs.replace(call, started=call.started - 1)
     _, (attempt,) = talk(pipeline, call, OK)
-    assert attempt.timeout_s <= 0.15
+    assert attempt.timeout_s <= 59
 
 
 def test_pause_counts_for_the_timeout() -> None:
-    pipeline = pipeline_of(timeout=3000)
+    pipeline = pipeline_of(timeout=60_000)
     waits = answer(status=503, headers={"Retry-After": "1"})
     _, attempts = talk(pipeline, pipeline.prepare_call(offer()), waits, OK)
     assert attempts[1].pause_s == 1
-    assert attempts[1].timeout_s <= 2
+    assert attempts[1].timeout_s <= 59
 
 
 _unsent = TransportError(reason="refused")
@@ -279,7 +279,7 @@ AGAIN = {"502", "503", "503 later", "refused"}
 @settings(max_examples=examples(200))
 def test_every_delivery_flow_is_short_and_ends_with_the_last_outcome(names: list[str], seed: int) -> None:
     random.seed(seed)
-    pipeline = pipeline_of(timeout=3000)
+    pipeline = pipeline_of(timeout=8500)
     result, attempts = talk(pipeline, pipeline.prepare_call(offer()), *(OUTCOMES[name] for name in names))
     tries = len(attempts)
     assert 1 <= tries <= 1 + MAX_RETRIES

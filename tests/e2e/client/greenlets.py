@@ -41,7 +41,7 @@ def tick():
         ticks.append(1)
         gevent.sleep(0.01)
 ticker = gevent.spawn(tick)
-gevent.joinall([gevent.spawn(page, number) for number in range(GREENLETS)], timeout=10)
+gevent.joinall([gevent.spawn(page, number) for number in range(GREENLETS)], timeout=60)
 assert answered == [200] * 2 * GREENLETS, answered
 pending = made.get_offers(hero("called"), callback=called.append)
 assert pending.get(10)["response"].status == 200
@@ -75,7 +75,7 @@ def run_greenlets(target: Target, order: str, client: str) -> None:
     """Run a program; check that all calls get a response and all reports are sent."""
     script = "".join([*ORDERS[order], USE]).replace("CLIENT)", f"{CLIENTS[client]})")
     with started(target, script, arguments=[str(GREENLETS)]) as process:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     sent = [session_of(one.target) for one in target.requests_to(DELIVERY)]
     pages = [f"s{n}" for n in range(GREENLETS)] * 2
