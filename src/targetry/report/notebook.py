@@ -127,7 +127,7 @@ def _row(position: int, one: ExperienceReport, activity: ActivityReport, report:
         mean = _with_interval(found.value, found.interval, partial(format_mean, activity.metric), unit)
     if (difference := activity.primary_lift(one)) is not None:
         lift = _with_interval(difference.value, difference.interval, format_signed_percent, " %")
-    if position == 0 and any(other.verdict for other in activity.experiences):
+    if position == 0 and activity.has_control:
         lift = "control"
     dot = f'<span style="color:{color_of(position)}">●</span>'
     cells = (f"{one.figures.visitors:,}", mean, lift, escape(verdict_words(one, activity, report)))

@@ -171,6 +171,11 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
         """Whether an experience has a lift of the primary metric."""
         return any(self.primary_lift(one) for one in self.experiences)
 
+    @property
+    def has_control(self) -> bool:
+        """Whether an experience is compared with the first one."""
+        return any(one.verdict for one in self.experiences)
+
     def primary_mean(self, experience: ExperienceReport) -> Rate | None:
         """Return the mean of the primary metric in an experience, None without visitors."""
         if self.metric == "conversion":

@@ -397,6 +397,7 @@ def test_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
     assert "experience 1" in text
     assert "Lift" not in text
     assert "split" not in text
+    assert "control" not in text_output("-d", tmp_path, "-o", "markdown")
 
 
 def test_activities_without_visitors_are_listed(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def _row(report: Report, activity: ActivityReport, one: ExperienceReport) -> str
     found = activity.primary_lift(one)
     if found is not None:
         lift, p_value = _lift(found.value, found.interval), format_p_value(found.p_value)
-    elif one is activity.experiences[0]:
+    elif one is activity.experiences[0] and activity.has_control:
         lift = "control"
     verdict = verdict_words(one, activity, report)
     if report.cuped is not None:
