@@ -16,10 +16,9 @@ from targetry.ledger.sums import Cohort
 from targetry.report.inference.confidence_sequence import ConfidenceSequence
 from targetry.report.inference.estimates import Estimate
 from targetry.report.inference.fieller import difference_in_errors, lift_interval
-from targetry.report.inference.metrics import ReportMetric
+from targetry.report.inference.metrics import MANY, ReportMetric
 from targetry.report.inference.statistics import Interval, normal_p_value, normal_quantile
 
-_MANY: Final = 2  # times the least number of converters
 _MOST_E: Final = 700.0  # logarithm of the largest e-value that is reported
 
 Totals = Sequence[tuple[int, Sequence[Cohort]]]
@@ -233,7 +232,7 @@ def _is_broken(metric: ReportMetric, own: Cohort, control: Cohort) -> bool:
     few = own if counts[0] < counts[1] else control
     without_difference = sum(counts) * few.visitors / max(1, own.visitors + control.visitors)
     has_few = min(counts) < metric.least <= max(counts)
-    return metric.compares_few and has_few and without_difference >= _MANY * metric.least
+    return metric.compares_few and has_few and without_difference >= MANY * metric.least
 
 
 def _lift_interval(

@@ -53,6 +53,7 @@ OPTIONS = {
     "--mean 4 --deviation 12 --lift 5%": "186,490 visitors",
     "--baseline 5% --lift 10% --alpha 2%": "report --planned 124618 --confidence 98%",
     "--baseline 90% --visitors 20": "20 visitors cannot show any lift",
+    "--baseline 1% --lift 200%": "fewer show the lift, but 20 converters are needed for a comparison",
 }
 
 

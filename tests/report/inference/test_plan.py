@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from random import Random
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from targetry.report.inference.plan import PlanOptions, make_plan, sample_curve
 from targetry.report.inference.sample_size import Baseline, rates_sample
 from targetry.report.options import ReportOptions
 
+np = pytest.importorskip("numpy")
 norm = pytest.importorskip("scipy.stats").norm
 
 RATE = PlanOptions(baseline=Baseline(0.05), lift=0.1)
@@ -107,23 +107,79 @@ def test_wrong_value_is_named(changes: dict[str, Any], message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+# baseline, lift, shares → part of the tests that find the lift, at most
+PLANNED = {
+    "two halves": (0.3, 0.2, (50.0, 50.0), 0.89),
+    "a larger control": (0.05, 0.2, (40.0, 20.0, 20.0, 20.0), 0.89),
+    "few conversions": (0.01, 2.0, (50.0, 50.0), 1.0),
+    "few conversions of the experience": (0.05, -0.9, (50.0, 50.0), 1.0),
+    "few visitors without a conversion": (0.97, 0.02, (50.0, 50.0), 1.0),
+}
+
+
 @pytest.mark.slow
-def test_planned_visitors_find_the_lift_as_often_as_planned() -> None:
-    """Simulate 400 tests of the planned size with 40 looks; the standard error is 2 points."""
-    made = make_plan(PlanOptions(baseline=Baseline(0.3), lift=0.2))
-    random, looks, found = Random(2), 40, 0
-    each = made.groups[0] // looks
+@pytest.mark.parametrize(("baseline", "lift", "shares", "most"), PLANNED.values(), ids=PLANNED)
+def test_planned_visitors_find_the_lift_as_often_as_planned(
+    baseline: float, lift: float, shares: tuple[float, ...], most: float
+) -> None:
+    """Simulate 200 tests of the planned size with 25 looks; the standard error is 3 points."""
+    made = make_plan(PlanOptions(baseline=Baseline(baseline), lift=lift, shares=shares))
+    random, looks, found = np.random.default_rng(2), 25, 0
     options = ReportOptions(planned=made.visitors)
-    for _ in range(400):
-        groups: list[dict[int, Cohort]] = [{}, {}]
-        for rate, group in zip((0.3, 0.36), groups, strict=True):
-            for day in range(looks):
-                group[day] = Cohort(each, sum(random.random() < rate for _ in range(each)))
-        (_, other) = compare(groups, options, compared=[1], is_broken=False).metrics
-        lift = other["conversion"].lift
-        assert lift is not None
-        found += lift.p_value < 0.05
-    assert 0.72 <= found / 400 <= 0.88
+    parts = {place: (shares[0] + share) / sum(shares) for place, share in enumerate(shares) if place}
+    rates = [baseline * (1 + lift) if place == 1 else baseline for place in range(len(shares))]
+    for _ in range(200):
+        groups = [
+            {
+                day: Cohort(visitors // looks, int(random.binomial(visitors // looks, rate)))
+                for day in range(looks)
+            }
+            for visitors, rate in zip(made.groups, rates, strict=True)
+        ]
+        metrics = compare(groups, options, compared=parts, is_broken=False, parts=parts).metrics
+        found += metrics[1]["conversion"].verdict == ("better" if lift > 0 else "worse")
+    assert 0.71 <= found / 200 <= most
+
+
+# baseline, lift → visitors, and whether they are those of a comparison
+BOLD = {
+    "few conversions": (0.01, 2.0, 4_569, True),
+    "enough conversions": (0.01, 1.0, 7_650, False),
+    "few conversions of the experience": (0.05, -0.9, 3_323, True),
+    "few visitors without a conversion": (0.97, 0.02, 4_502, True),
+    "hardly a visitor without a conversion": (0.5, 0.999_999_999, 366, True),
+}
+
+
+@each_case("baseline, lift, visitors, is_least", BOLD.values(), ids=BOLD)
+def test_plan_has_the_visitors_of_a_comparison(
+    baseline: float, lift: float, visitors: int, is_least: bool
+) -> None:
+    made = make_plan(PlanOptions(baseline=Baseline(baseline), lift=lift))
+    assert (made.visitors, made.is_least) == (visitors, is_least)
+
+
+@each_case("baseline, visitors", [(0.01, 2_000), (0.01, 7_000), (0.3, 300), (0.9, 2_000), (0.97, 6_000)])
+def test_smallest_lift_can_be_compared(baseline: float, visitors: int) -> None:
+    options = PlanOptions(baseline=Baseline(baseline), visitors=visitors)
+    lift = make_plan(options).lift
+    assert lift is not None
+    assert make_plan(msgspec.structs.replace(options, visitors=None, lift=lift)).visitors <= visitors
+
+
+@each_case("baseline, visitors", [(0.01, 100), (0.97, 1_000)])
+def test_visitors_that_cannot_be_compared_show_no_lift(baseline: float, visitors: int) -> None:
+    assert make_plan(PlanOptions(baseline=Baseline(baseline), visitors=visitors)).lift is None
+
+
+@each_case("changes", [{"baseline": Baseline(1e-300, 1.0)}, {"shares": (1e-320, 1.0)}, {"lift": 1e-9}])
+def test_lift_that_needs_too_many_visitors_is_rejected(changes: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="lift: needs more than 9,007,199,254,740,991 visitors"):
+        make_plan(msgspec.structs.replace(RATE, **changes))
+
+
+def test_mean_that_hardly_varies_needs_two_visitors_of_each_experience() -> None:
+    assert make_plan(PlanOptions(baseline=Baseline(4, 1e-200), lift=0.1)).groups == [2, 2]
 
 
 @pytest.mark.parametrize(

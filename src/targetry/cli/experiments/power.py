@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -31,6 +31,7 @@ from targetry.cli.inputs.options import EnvironmentOfFolder, OrganizationIdOptio
 from targetry.cli.inputs.percentages import parse_fraction
 from targetry.cli.inputs.plots import plot_path
 from targetry.cli.rendering.output import TableOrJson, console, print_json, print_notes, wrong_option
+from targetry.humanize.figures import pluralize
 from targetry.humanize.text import truncate_text
 from targetry.report.inference.confidence_sequence import MIN_PLANNED
 from targetry.report.inference.metrics import METRICS, format_mean
@@ -38,6 +39,8 @@ from targetry.report.inference.plan import Plan, PlanOptions, make_plan
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.options import DEFAULT_METRIC, METRIC_NAMES, ReportOptions
 from targetry.report.plot import write_plan_plot
+
+_LEAST: Final = METRICS["conversion"].least
 
 
 def power(
@@ -245,7 +248,7 @@ def _print_plan(plan: Plan, options: PlanOptions, notes: Sequence[str], report_o
     """Print a plan; `report_options` are further ones for its report."""
     out = console()
     if plan.lift is None:
-        out.print(f"{plan.visitors:,} visitors cannot show any lift")
+        out.print(f"{pluralize(plan.visitors, 'visitor')} cannot show any lift")
         return
     groups = " / ".join(f"{one:,}" for one in plan.groups)
     out.print(
@@ -258,7 +261,9 @@ def _print_plan(plan: Plan, options: PlanOptions, notes: Sequence[str], report_o
         out.print(Text(note, "dim"))
     if options.fixed:
         out.print(Text("for one look at the end: an earlier stop at a good number is wrong too often", "dim"))
-    else:
+    if plan.is_least:
+        out.print(Text(f"fewer show the lift, but {_LEAST} converters are needed for a comparison", "dim"))
+    elif not options.fixed:
         out.print(Text(f"may be stopped at any time: {plan.factor:.2f} × the visitors for one look", "dim"))
     if plan.alpha != options.alpha:
         out.print(

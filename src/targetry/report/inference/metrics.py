@@ -18,6 +18,9 @@ from targetry.report.inference.estimates import (
 from targetry.report.inference.statistics import Sample, rates_p_value
 from targetry.report.inference.visitor_sums import HistoricCohort
 
+MANY: Final = 2
+"""Times `least` that a group with few would have without a difference, before it is compared."""
+
 _LARGE: Final = 10_000
 _ROUNDING: Final = 1e-6  # visitors, of sums that are computed
 

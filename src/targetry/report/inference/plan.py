@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from targetry.errors import OptionError
+from targetry.report.inference.metrics import MANY, METRICS
 from targetry.report.inference.sample_size import (
     Baseline,
+    comparable_sample,
     means_sample,
     rates_sample,
     sequential_factor,
@@ -20,6 +22,7 @@ from targetry.report.inference.sample_size import (
 _LEAST_LIFT, _MOST_LIFT = 1e-4, 100.0
 _WEEKS: Final = (1, 2, 4)
 _WEEK_DAYS: Final = 7
+_MOST_VISITORS: Final = 2**53 - 1
 
 
 class PlanOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +100,9 @@ class Plan(msgspec.Struct, frozen=True, rename="camel"):
 
     `groups` are the visitors of each experience, `visitors` those of the whole test. `days` are
     whole weeks, since the days of a week differ; None without daily visitors. `factor` is the size
-    of the test as a multiple of one that is looked at once. `after_weeks` has the smallest lift
-    that can be found after some weeks, None where even a lift of 10,000 % cannot.
+    of the test as a multiple of one that is looked at once. `is_least` says that the lift needs
+    fewer visitors than a report needs for a comparison. `after_weeks` has the smallest lift that
+    can be found after some weeks, None where even a lift of 10,000 % cannot.
     """
 
     lift: float | None
@@ -109,41 +113,38 @@ class Plan(msgspec.Struct, frozen=True, rename="camel"):
     alpha: float
     power: float
     after_weeks: dict[int, float | None]
+    is_least: bool = False
 
 
 def make_plan(options: PlanOptions) -> Plan:
     """Compute a plan.
 
     Raises:
+        OptionError: The lift needs more visitors than can be counted.
         MissingExtraError: The extra `report` is not installed.
     """
-    comparisons = (len(options.shares) - 1) * options.metrics
-    alpha = options.alpha / comparisons
-    factor = 1.0 if options.fixed else sequential_factor(alpha, options.power)
-
-    def needed(lift: float) -> float:
-        return factor * _fixed_sample(lift, options, alpha)
-
+    sizes = _Sizes(options)
     if options.lift is not None:
         lift: float | None = options.lift
-        visitors = math.ceil(needed(options.lift))
+        visitors = _counted(sizes.whole(options.lift), len(options.shares))
     else:
         assert options.visitors is not None
         visitors = options.visitors
-        lift = smallest_lift(needed, visitors, _LEAST_LIFT, _most(options))
+        lift = sizes.smallest_lift(visitors)
     return Plan(
         lift=lift,
         visitors=visitors,
         groups=[math.ceil(visitors * one / math.fsum(options.shares)) for one in options.shares],
         days=_days(visitors, options.daily),
-        factor=factor,
-        alpha=alpha,
+        factor=sizes.factor,
+        alpha=sizes.alpha,
         power=options.power,
         after_weeks={
-            weeks: smallest_lift(needed, weeks * _WEEK_DAYS * options.daily, _LEAST_LIFT, _most(options))
+            weeks: sizes.smallest_lift(weeks * _WEEK_DAYS * options.daily)
             for weeks in (_WEEKS if options.daily else ())
             if options.daily
         },
+        is_least=options.lift is not None and sizes.of_test(options.lift) < sizes.of_comparison(options.lift),
     )
 
 
@@ -155,27 +156,69 @@ def sample_curve(options: PlanOptions, lift: float) -> list[tuple[float, float]]
     Raises:
         MissingExtraError: The extra `report` is not installed.
     """
-    alpha = options.alpha / ((len(options.shares) - 1) * options.metrics)
-    factor = 1.0 if options.fixed else sequential_factor(alpha, options.power)
+    sizes = _Sizes(options)
     lifts = [lift * step / 20 for step in range(10, 61)]
-    possible = [one for one in lifts if -1 < one <= _most(options)]
-    return [(one, factor * _fixed_sample(one, options, alpha)) for one in possible]
+    return [(one, sizes.whole(one)) for one in lifts if -1 < one <= _most(options)]
 
 
-def _fixed_sample(lift: float, options: PlanOptions, alpha: float) -> float:
-    """Return the visitors of the whole test for one look; the smallest experience decides."""
-    control, *others = options.shares
-    whole = math.fsum(options.shares)
-    mean, deviation = options.baseline.mean, options.baseline.deviation
-    sizes = []
-    for share in others:
-        ratio = share / control
-        if deviation is None:
-            own = rates_sample(mean, mean * (1 + lift), alpha, options.power, ratio, is_pooled=options.fixed)
-        else:
-            own = means_sample(deviation, mean * lift, alpha, options.power, ratio)
-        sizes.append(own * whole / control)
-    return max(sizes)
+class _Sizes:
+    """Visitors of the whole test that lifts need; the experience that needs most decides.
+
+    `alpha` is the chance of a false alarm in each comparison, `factor` that of `Plan`.
+    """
+
+    def __init__(self, options: PlanOptions) -> None:
+        self._options = options
+        self.alpha = options.alpha / ((len(options.shares) - 1) * options.metrics)
+        self.factor = 1.0 if options.fixed else sequential_factor(self.alpha, options.power)
+
+    def whole(self, lift: float) -> float:
+        """Return the visitors for the test and for its comparisons."""
+        return max(self.of_test(lift), self.of_comparison(lift))
+
+    def of_test(self, lift: float) -> float:
+        """Return the visitors with whom the test finds a lift."""
+        options, baseline = self._options, self._options.baseline
+
+        def sample(ratio: float) -> float:
+            if baseline.deviation is not None:
+                difference = baseline.mean * lift
+                return means_sample(baseline.deviation, difference, self.alpha, options.power, ratio)
+            rates = baseline.mean, baseline.mean * (1 + lift)
+            return rates_sample(*rates, self.alpha, options.power, ratio, is_pooled=options.fixed)
+
+        return self.factor * self._largest(sample)
+
+    def of_comparison(self, lift: float) -> float:
+        """Return the visitors with whom a report compares rates; 0 for other metrics."""
+        if self._options.baseline.deviation is not None:
+            return 0.0
+        first, least, power = self._options.baseline.mean, METRICS["conversion"].least, self._options.power
+        second = first * (1 + lift)
+        return self._largest(lambda one: comparable_sample(first, second, least, MANY * least, power, one))
+
+    def smallest_lift(self, visitors: float) -> float | None:
+        """Return the smallest gain that visitors can show, None if they cannot show any."""
+        found = smallest_lift(self.of_test, visitors, _LEAST_LIFT, _most(self._options))
+        if found is None or self.of_comparison(found) <= visitors:
+            return found
+        half = 0.5 / self._options.baseline.mean - 1  # up to which a lift makes rare conversions frequent
+        return smallest_lift(self.of_comparison, visitors, found, half) if half > found else None
+
+    def _largest(self, sample: Callable[[float], float]) -> float:
+        control, *others = self._options.shares
+        try:
+            size = max(sample(share / control) for share in others)
+        except (OverflowError, ZeroDivisionError):  # more than a number can count
+            return math.inf
+        return size * math.fsum(self._options.shares) / control
+
+
+def _counted(visitors: float, groups: int) -> int:
+    """Return whole visitors, of whom each group has the two that a variance needs."""
+    if not visitors <= _MOST_VISITORS:
+        raise OptionError("lift", f"needs more than {_MOST_VISITORS:,} visitors; choose a larger one")
+    return max(2 * groups, math.ceil(visitors))
 
 
 def _most(options: PlanOptions) -> float:

@@ -79,6 +79,35 @@ def means_sample(
     return (quantiles * deviation / difference) ** 2 * (1 + 1 / ratio)
 
 
+def comparable_sample(
+    first: float, second: float, least: int, many: int, power: float, ratio: float = 1.0
+) -> float:
+    """Return the visitors of the control with whom a report compares two rates.
+
+    Each group needs converters and visitors without a conversion. A group with few of them is
+    compared if it would have many without a difference.
+
+    Args:
+        first: The control's rate, within 0..1.
+        second: The other rate.
+        least: The number of both that each group needs.
+        many: The number that a group with few would have without a difference.
+        power: The chance of reaching these numbers.
+        ratio: The visitors of the other group for each visitor of the control.
+    """
+    rarer, other = min(first, 1 - first), ratio * min(second, 1 - second)
+    share_of_few = (1.0 if rarer < other else ratio) / (1 + ratio)
+    enough = _expected(least, power)
+    with_few = max(enough / max(rarer, other), _expected(many, power) / ((rarer + other) * share_of_few))
+    return min(enough / min(rarer, other), with_few) if min(rarer, other) > 0 else with_few
+
+
+def _expected(count: int, power: float) -> float:
+    """Return the expectation of a count of rare events that reaches a number with a chance."""
+    quantile = max(0.0, _quantile(power))
+    return ((quantile + math.sqrt(quantile * quantile + 4 * count)) / 2) ** 2
+
+
 def sequential_factor(alpha: float, power: float) -> float:
     """Return the sample of a test that may stop at any time, as a multiple of the fixed one.
 
