@@ -1,13 +1,18 @@
-"""Checks of an edge's options: those that need another one."""
+"""Assembly of an edge: options that need another one, and options of its artifact."""
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from starlette.testclient import TestClient
 
 from support.cases import each_case
-from targetry.edge.assembly import check_edge_options
+from support.device import artifact, rule
+from targetry.edge.assembly import check_edge_options, open_edge
 from targetry.edge.options import EdgeOptions
 from targetry.errors import OptionError
 
@@ -41,3 +46,31 @@ def test_option_without_effect_is_an_error(
 
 def test_empty_list_is_no_option_without_effect() -> None:
     check_edge_options(EdgeOptions(segments=[], ofrep_tokens=[], ofrep=False))
+
+
+@pytest.mark.parametrize(
+    ("given", "served", "status"),
+    [
+        ({}, "targetry", 404),
+        ({"client": "shop"}, "shop", 404),
+        ({"organization_id": "ABC@AdobeOrg"}, "targetry", 200),
+    ],
+    ids=["neither", "client", "organization"],
+)
+def test_artifact_is_served_for_the_client_and_organization_of_the_options(
+    given: dict[str, str], served: str, status: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "rules.json"
+    file.write_bytes(msgspec.json.encode({**artifact({"hero": [rule(1)]}), "meta": {}}))
+    edge = open_edge(EdgeOptions(artifacts=[file], **given), logging.getLogger("edge"))
+    answer = TestClient(edge.application).get(f"/{served}/production/v1/rules.bin")
+    edge.close()
+    assert list(edge.clients) == [served]
+    assert answer.status_code == status
+
+
+def test_origin_of_the_options_gets_credentials() -> None:
+    edge = open_edge(EdgeOptions(allow_origins=["https://shop.example"]), logging.getLogger("edge"))
+    answer = TestClient(edge.application).get("/v1/geo", headers={"origin": "https://shop.example"})
+    edge.close()
+    assert answer.headers["access-control-allow-credentials"] == "true"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import signal
 import socket
 import threading
@@ -11,15 +12,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import typer
 from starlette.testclient import TestClient
-from typer.testing import CliRunner
 
 from support.cases import each_case
 from support.edge import QUERY
 from support.edge_process import address, post, process, rest_of
 from support.late import LATE_S
-from targetry.cli.edge import client_lines, edge
+from targetry.cli.edge import client_lines
 from targetry.edge.http.access_policy import is_loopback_name
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer, listen
@@ -117,27 +116,31 @@ def test_invalid_artifact_releases_the_port(tmp_path: Path) -> None:
     EdgeServer.open(EdgeOptions(port=free.port)).close()
 
 
-def test_every_option_can_come_from_the_environment() -> None:
-    app = typer.Typer()
-    app.command()(edge)
-    shown = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"}).invoke(app, ["--help"]).output
-    for name in (
-        "HOST",
-        "PORT",
-        "DATA",
-        "CLIENT",
-        "CLUSTER",
-        "LOG",
-        "ALLOW_REMOTE",
-        "ORGANIZATION_ID",
-        "PAGE_TOKEN",
-        "GEO_DATABASE",
-        "WORKERS",
-        "MAX_CONNECTIONS",
-        "IDLE_TIMEOUT",
-        "REQUEST_TIMEOUT",
-    ):
-        assert f"TARGETRY_EDGE_{name}" in shown
+LIMITS: dict[str, tuple[dict[str, float], str]] = {
+    "connections": ({"max_connections": 1}, "the limit of 1 was reached"),
+    "idle": ({"idle_timeout": 0.2}, "no request for 0.2 s"),
+    "slow": ({"request_timeout": 0.2}, "incomplete after 0.2 s"),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limit_is_that_of_the_option(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    given, line = LIMITS[name]
+    caplog.set_level(logging.INFO)
+    server = EdgeServer.open(EdgeOptions(port=0, **given), log=logging.getLogger("limits"))  # type: ignore[arg-type]
+    running = threading.Thread(target=server.run)
+    running.start()
+    with socket.create_connection((server.host, server.port), timeout=LATE_S) as first:
+        if name == "slow":
+            first.sendall(b"GET / HTTP/1.1\r\n")
+        if name == "connections":
+            with socket.create_connection((server.host, server.port), timeout=LATE_S) as second:
+                second.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                assert b"200 OK" in second.recv(1000)
+        first.recv(1000)
+    server.stop()
+    running.join()
+    assert line in caplog.text
 
 
 def test_responses_do_not_wait_for_acknowledgements() -> None:

@@ -22,6 +22,7 @@ from targetry.edge.assembly import check_edge_options, open_edge
 from targetry.edge.in_process import GivenArtifact, MemoryLedger
 from targetry.edge.ofrep.settings import Tokens, ofrep_settings
 from targetry.edge.options import EdgeOptions
+from targetry.ledger.reader import Reader
 
 
 @pytest.mark.parametrize("path", [ONE + "gold", ALL, "/ofrep/v1/events"])
@@ -138,7 +139,7 @@ def test_wrong_option_raises_with_its_name(option: str, value: Any) -> None:
 
 
 def test_options_of_the_command_reach_the_routes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    options = EdgeOptions(ofrep_tokens=["t"], ofrep_reasons="strict", ofrep_targeting_key="tnt-id")
+    options = EdgeOptions(ofrep_tokens=["t"], ofrep_reasons="strict")
     edge = open_edge(options, logging.getLogger("edge"))
     try:
         client = TestClient(edge.application)
@@ -148,6 +149,37 @@ def test_options_of_the_command_reach_the_routes(tmp_path: Path, caplog: pytest.
     finally:
         edge.close()
     assert "ofrep_token" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "visitors"),
+    [
+        ({}, 200, ["u1.35_0"]),
+        ({"ofrep_targeting_key": "tnt-id"}, 200, ["u1"]),
+        ({"ofrep_impressions": "none"}, 200, []),
+        ({"ofrep": False}, 404, []),
+    ],
+    ids=["none", "targeting key", "impressions", "no ofrep"],
+)
+def test_option_of_the_command_decides_what_is_recorded(
+    given: dict[str, Any], status: int, visitors: list[str], tmp_path: Path
+) -> None:
+    edge = open_edge(EdgeOptions(data=tmp_path, **given), logging.getLogger("edge"))
+    answer = evaluate(TestClient(edge.application), "hero", {"targetingKey": "u1.35_0"})
+    edge.close()
+    assert answer.status_code == status
+    with Reader.open(tmp_path) as reader:
+        assert [one.visitor for one in reader.events()] == visitors
+
+
+def test_parameter_of_the_command_has_the_targeting_key(tmp_path: Path) -> None:
+    file = tmp_path / "rules.json"
+    condition = {"==": [{"var": "mbox.user"}, "u1"]}
+    file.write_bytes(msgspec.json.encode(artifact({"mine": [rule(1, condition, content="x", name="mine")]})))
+    options = EdgeOptions(artifacts=[file], ofrep_targeting_key_parameter="user")
+    edge = open_edge(options, logging.getLogger("edge"))
+    assert evaluate(TestClient(edge.application), "mine").json()["value"] == "x"
+    edge.close()
 
 
 class Artifacts(GivenArtifact):
