@@ -20,6 +20,7 @@ from support.edge_crowd import Crowd, check_ledger, kill, workers_of
 from support.edge_process import Lines, address, counted, got, post, process, shown
 from support.edge_sockets import PATIENCE_S, wait_until
 from support.ofrep import StreamClient
+from targetry.edge import supervisor
 from targetry.edge.assembly import RunnableEdge
 from targetry.edge.observability.metrics import remove_dead_processes
 from targetry.edge.options import EdgeOptions
@@ -130,6 +131,27 @@ def test_worker_is_replaced_while_another_one_hangs() -> None:
     assert [line["message"] for line in log.all() if line["level"] == "error"] == [
         f"worker (process {victim}) ended by SIGKILL; another one is started"
     ]
+
+
+def test_started_workers_end_if_another_one_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+
+    class OneWorker:
+        def __init__(self, *arguments: object) -> None:
+            if steps:
+                raise BlockingIOError("no process is left")
+            steps.append("started")
+
+        def terminate(self) -> None:
+            steps.append("terminated")
+
+        def join(self, timeout_s: float) -> None:
+            steps.append("joined")
+
+    monkeypatch.setattr(supervisor, "Worker", OneWorker)
+    with pytest.raises(BlockingIOError):
+        EdgeWorkers(EdgeOptions(workers=2), 0, ["acme"], "json").run()
+    assert steps == ["started", "terminated", "joined"]
 
 
 def test_worker_hangs_after_too_many_checks_without_heartbeat() -> None:

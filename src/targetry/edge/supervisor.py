@@ -100,7 +100,20 @@ class EdgeWorkers:
 
     def _supervise(self) -> None:
         log = logging.getLogger(_LOGGER)
-        workers = [self._start() for _ in range(self._options.workers)]
+        workers: list[Worker] = []
+        try:
+            # The list keeps the workers that were started before an error.
+            workers.extend(self._start() for _ in range(self._options.workers))
+            self._restart_failed(workers, log)
+        finally:
+            for worker in workers:
+                worker.terminate()
+            deadline = time.monotonic() + _END_S
+            for worker in workers:
+                worker.join(deadline - time.monotonic())
+
+    def _restart_failed(self, workers: list[Worker], log: logging.Logger) -> None:
+        """Replace workers that have ended or hang, until the supervisor is to stop."""
         while not self._is_stopping:
             time.sleep(_CHECK_S)
             for position, worker in enumerate(workers):
@@ -113,11 +126,6 @@ class EdgeWorkers:
                     workers[position] = self._start()
                 except OSError as error:
                     log.error("a worker cannot be started: %s; it is tried again in %g s", error, _CHECK_S)
-        for worker in workers:
-            worker.terminate()
-        deadline = time.monotonic() + _END_S
-        for worker in workers:
-            worker.join(deadline - time.monotonic())
 
     def _start(self) -> Worker:
         return Worker(_serve, self._options, self._log_format, self._hash_key, self._listener)
