@@ -1,6 +1,6 @@
 """Sums of a ledger's events: visitors, conversions and orders of each experience.
 
-The triggers of `schema` keep the sums up to date by these definitions:
+`counting` keeps the sums up to date by these definitions:
 
 - A visitor belongs to the experience of the first impression, so that the split stays random. An
   impression is content that was returned (`impression`) or displayed (`display`).
@@ -436,7 +436,7 @@ def _cohort(visitors: int, conversions: int, money: Sequence[float]) -> Cohort:
 
 
 def _as_int(value: object) -> int:
-    """Return a number within the bounds of a count; 0 for a value that no trigger writes."""
+    """Return a number within the bounds of a count; 0 for a value that no count can have."""
     return (
         max(-_MAX_COUNT, min(_MAX_COUNT, int(value)))
         if isinstance(value, int | float | Decimal) and value == value
