@@ -46,7 +46,7 @@ def address(running: subprocess.Popen[str]) -> str:
     assert running.stdout is not None
     line = running.stdout.readline()
     found = re.search(r"http://\S+", line)
-    assert found, line
+    assert found, line or rest_of(running)
     return found[0]
 
 

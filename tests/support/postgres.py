@@ -97,7 +97,7 @@ def postgres_server(settings: str = _FOR_TESTS) -> Iterator[PostgresServer]:
     with tempfile.TemporaryDirectory(prefix="targetry-", ignore_cleanup_errors=True) as name:
         if os.geteuid() == 0:
             shutil.chown(name, _USER)
-        server = PostgresServer(Path(name), _free_port(), settings)
+        server = PostgresServer(Path(name), free_port(), settings)
         server.initialize()
         with _guarded(name):
             server.start()
@@ -107,7 +107,7 @@ def postgres_server(settings: str = _FOR_TESTS) -> Iterator[PostgresServer]:
                 server.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that no connection of another test takes while the server is down."""
     for port in random.sample(range(20_000, 32_000), 100):  # below the ports of outgoing connections
         with socket.socket() as found, contextlib.suppress(OSError):
