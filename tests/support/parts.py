@@ -22,10 +22,17 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
+TESTS: Final = Path(__file__).parent.parent
 NO_TESTS: Final = 5  # exit code of pytest
 _MEMORY: Final = Path("/dev/shm")
 _MEMORY_BYTES: Final = 4 << 30  # several times what a run has at once
-_WAITING: Final = {"dropin", "e2e", "edge", "ledger", "notifications"}
+# Time of the tests of a folder by their bytes, as a multiple of that of most folders.
+_FACTORS: Final = {
+    **dict.fromkeys(("_runtime", "batch", "contrib", "notifications", "otel", "report"), 2),
+    **dict.fromkeys(("edge", TESTS.name), 3),
+    **dict.fromkeys(("cli", "e2e", "ledger"), 4),
+    "differential": 15,
+}
 
 
 def files_of_part(files: Iterable[Path], part: str) -> frozenset[Path]:
@@ -49,8 +56,9 @@ def files_of_part(files: Iterable[Path], part: str) -> frozenset[Path]:
 
 
 def weight(file: Path) -> int:
-    """Return a measure of the time of a file's tests: its bytes, twice if they wait for servers."""
-    return file.stat().st_size * (2 if _WAITING & {*file.parts} else 1)
+    """Return a measure of the time of a file's tests: its bytes by the factor of its folder."""
+    folder = file.relative_to(TESTS).parent if file.is_relative_to(TESTS) else file.parent
+    return file.stat().st_size * _FACTORS.get((folder.parts or (TESTS.name,))[0], 1)
 
 
 def run(processes: int, parts: int, arguments: Sequence[str]) -> int:
