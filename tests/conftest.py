@@ -80,8 +80,10 @@ def pytest_collection_finish() -> None:
     """Exempt all modules and collected tests from garbage collection.
 
     They live until the end. Otherwise each `gc.collect()` of a test traverses a million objects,
-    and each forked process copies the memory of their headers.
+    and each forked process copies the memory of their headers. Other collections are rare, since
+    tests that need one begin it.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(5_000, 50)
     gc.enable()
