@@ -65,9 +65,12 @@ def test_version_is_printed() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_has_examples(command: str) -> None:
     page = text_output(command, "--help", width=80)
-
     assert f"targetry {command}" in "".join(EXAMPLE.findall(page))
-    assert text_output(command, "-h", width=80) == page
+
+
+@pytest.mark.parametrize("command", ["offers", *slow(*COMMANDS)])
+def test_short_option_shows_the_same_help(command: str) -> None:
+    assert text_output(command, "-h", width=80) == text_output(command, "--help", width=80)
 
 
 @pytest.mark.parametrize("command", ["offers", "explain"])

@@ -35,7 +35,7 @@ def node() -> Iterator[NodeProgram]:
 
 
 @pytest.mark.parametrize(
-    ("seed", "number"), [(1, 40), *slow((1, 100), (2, 100), (3, 100), (4, 100), (5, 100))]
+    ("seed", "number"), [(1, 20), *slow((1, 100), (2, 100), (3, 100), (4, 100), (5, 100))]
 )
 def test_decisions_equal_those_of_the_node_sdk(node: NodeProgram, seed: int, number: int) -> None:
     targetry = Targetry()
@@ -46,7 +46,7 @@ def test_decisions_equal_those_of_the_node_sdk(node: NodeProgram, seed: int, num
         assert not found, f"seed {seed}: {found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
 
 
-@pytest.mark.parametrize("artifacts", [4, *slow(20)])
+@pytest.mark.parametrize("artifacts", [2, *slow(20)])
 def test_artifacts_of_the_builder_are_decided_as_by_the_node_sdk(node: NodeProgram, artifacts: int) -> None:
     rng, targetry = random.Random(4), Targetry()
     for _ in range(artifacts):
@@ -58,7 +58,7 @@ def test_artifacts_of_the_builder_are_decided_as_by_the_node_sdk(node: NodeProgr
             assert not found, f"{found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
 
 
-@pytest.mark.parametrize("artifacts", [3, *slow(40)])
+@pytest.mark.parametrize("artifacts", [2, *slow(40)])
 def test_compiled_activities_are_decided_as_by_the_node_sdk(node: NodeProgram, artifacts: int) -> None:
     rng, targetry = random.Random(7), Targetry()
     for _ in range(artifacts):
@@ -71,7 +71,7 @@ def test_compiled_activities_are_decided_as_by_the_node_sdk(node: NodeProgram, a
             assert not found, f"{found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
 
 
-@pytest.mark.parametrize("number", [30, *slow(100)])
+@pytest.mark.parametrize("number", [20, *slow(100)])
 def test_client_decides_as_the_node_sdk(node: NodeProgram, number: int) -> None:
     for question in itertools.islice(
         filter(_is_timeless, cases(12, 10_000, requests_per_artifact=3)), number

@@ -35,10 +35,10 @@ def test_addresses_have_the_parts_of_node(node: NodeProgram, seed: int) -> None:
             assert (url, parse_url(url).as_dict()) == (url, context["page"])
 
 
-@pytest.mark.parametrize("seed", [1, *slow(2, 3)])
-def test_user_agents_are_parsed_as_by_node(node: NodeProgram, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "number"), [(1, 30), *slow((1, 100), (2, 100), (3, 100))])
+def test_user_agents_are_parsed_as_by_node(node: NodeProgram, seed: int, number: int) -> None:
     rng = random.Random(seed)
-    for _ in range(100):
+    for _ in range(number):
         context = client(rng)
         hints = context.get("clientHints", {})
         user = _contexts(node, {"channel": "web", **context}, [{"name": "m0"}])[0]["user"]

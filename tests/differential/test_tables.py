@@ -12,7 +12,7 @@ reason = missing("decide.cjs")
 pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
 
 
-@pytest.mark.parametrize("tables", [2, *slow(25)])
+@pytest.mark.parametrize("tables", [1, *slow(25)])
 def test_rows_of_a_table_get_what_the_node_sdk_gives(tables: int) -> None:
     with NodeProgram("decide.cjs") as node:
         found = [one for seed in range(tables) for one in compared(node, seed)]

@@ -46,14 +46,26 @@ def made(
     folder: Path,
     options: ReportOptions = ReportOptions(),  # noqa: B008
     by: str = "browser",
-    events: Sequence[LedgerEvent] = EVENTS,
+    events: Sequence[LedgerEvent] | None = None,
     activity: ActivityDescription = ACTIVITY,
 ) -> SegmentReport:
+    """Return the report on a folder, in which further events are recorded before."""
     with Ledger.open(folder, sync="NORMAL") as ledger:
-        ledger.describe([activity], now_ms=1000)
-        ledger.record(events)
+        if events is not None:
+            ledger.describe([activity], now_ms=1000)
+            ledger.record(events)
         with ledger.reader() as reader:
             return report_by_segment(reader, by, options, report_on_ledger(reader, options).activities)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a ledger with `EVENTS`."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with Ledger.open(folder, sync="NORMAL") as ledger:
+        ledger.describe([ACTIVITY], now_ms=1000)
+        ledger.record(EVENTS)
+    return folder
 
 
 def test_segments_are_of_the_primary_metric_of_the_activity(tmp_path: Path) -> None:
@@ -69,8 +81,8 @@ def test_segments_are_of_the_primary_metric_of_the_activity(tmp_path: Path) -> N
     assert by_plan.heterogeneity["1"] != ()
 
 
-def test_segments_have_figures_of_their_own_the_largest_first(tmp_path: Path) -> None:
-    segments = made(tmp_path).activities["1"]
+def test_segments_have_figures_of_their_own_the_largest_first(recorded: Path) -> None:
+    segments = made(recorded).activities["1"]
     assert [(one.value, one.visitors) for one in segments] == [
         ("chrome", 2000),
         ("firefox", 1000),
@@ -83,9 +95,9 @@ def test_segments_have_figures_of_their_own_the_largest_first(tmp_path: Path) ->
     assert segments[2].experiences[1].lift is None
 
 
-def test_p_values_are_corrected_for_the_number_of_segments(tmp_path: Path) -> None:
-    segments = made(tmp_path, ReportOptions(fixed=True)).activities["1"]
-    alone = made(tmp_path, ReportOptions(fixed=True)).activities["1"][0]
+def test_p_values_are_corrected_for_the_number_of_segments(recorded: Path) -> None:
+    segments = made(recorded, ReportOptions(fixed=True)).activities["1"]
+    alone = made(recorded, ReportOptions(fixed=True)).activities["1"][0]
     p_values = [one.experiences[1].p_value for one in segments]
     assert alone.experiences[1].p_value == p_values[0]
     assert p_values[0] is not None
@@ -123,23 +135,23 @@ def test_p_values_are_corrected_once_for_segments_and_experiences(tmp_path: Path
         assert one.lift_interval == pytest.approx(expected.lift_interval)
 
 
-def test_fact_that_was_not_recorded_is_an_option_error(tmp_path: Path) -> None:
+def test_fact_that_was_not_recorded_is_an_option_error(recorded: Path) -> None:
     for name in ("country", 'a"b'):
         with pytest.raises(OptionError, match=r"by: no impression has the fact .* targetry edge --segment"):
-            made(tmp_path, by=name)
+            made(recorded, by=name)
 
 
-def test_test_of_equal_lifts_covers_the_segments_with_enough_converters(tmp_path: Path) -> None:
+def test_test_of_equal_lifts_covers_the_segments_with_enough_converters(recorded: Path) -> None:
     for options, p_value in ((ReportOptions(fixed=True), 0.0083), (ReportOptions(planned=3_000), 0.135)):
-        (test,) = made(tmp_path, options).heterogeneity["1"]
+        (test,) = made(recorded, options).heterogeneity["1"]
         assert (test.id, test.name, test.segments) == ("1", "B", 2)
         assert (test.q, test.p_value) == (pytest.approx(6.97, abs=0.01), pytest.approx(p_value, rel=0.01))
 
 
-def test_segments_have_the_plan_of_their_activity(tmp_path: Path) -> None:
-    own = made(tmp_path, ReportOptions(plans={"1": ActivityPlan(planned=3_000)}))
-    assert own == made(tmp_path, ReportOptions(planned=3_000))
-    assert own.activities != made(tmp_path).activities
+def test_segments_have_the_plan_of_their_activity(recorded: Path) -> None:
+    own = made(recorded, ReportOptions(plans={"1": ActivityPlan(planned=3_000)}))
+    assert own == made(recorded, ReportOptions(planned=3_000))
+    assert own.activities != made(recorded).activities
 
 
 def test_segments_that_are_not_compared_have_no_test_of_their_lifts(tmp_path: Path) -> None:
@@ -176,8 +188,8 @@ def test_new_and_returning_visitors_are_compared(tmp_path: Path, zone: str) -> N
     assert report.without_history == ("7",)
 
 
-def test_activity_that_began_with_the_ledger_has_no_history(tmp_path: Path) -> None:
-    assert made(tmp_path, by="new", events=EVENTS).without_history == ("1",)
+def test_activity_that_began_with_the_ledger_has_no_history(recorded: Path) -> None:
+    assert made(recorded, by="new").without_history == ("1",)
 
 
 def test_history_that_was_recorded_later_counts(tmp_path: Path) -> None:

@@ -295,7 +295,7 @@ def test_days_that_are_split_leave_the_latest_figures(days: list[tuple[int, int]
     assert split == joined
 
 
-@pytest.mark.parametrize("tests", [60, *slow(300)])
+@pytest.mark.parametrize("tests", [30, *slow(300)])
 def test_peeking_at_equal_experiences_seldom_alarms(tests: int) -> None:
     """Look 60 times at each of many tests without a difference; few alarm, unlike fixed ones."""
     random = Random(1)

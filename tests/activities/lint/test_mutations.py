@@ -251,7 +251,7 @@ def test_only_the_lock_of_the_unchanged_files_is_wrong(tmp_path: Path) -> None:
     assert {one.code for one in found if one.level == "error"} == {"TA007"}
 
 
-@pytest.mark.parametrize(("first", "last"), [(0, 60), *slow((60, 400))])
+@pytest.mark.parametrize(("first", "last"), [(0, 30), *slow((30, 400))])
 def test_mutated_file_gives_findings_only(first: int, last: int, tmp_path: Path) -> None:
     folder = ActivityFolder(write_files(tmp_path, FILES))
     activities = load_folder(folder).activities

@@ -15,7 +15,7 @@ from support.late import LATE_S
 from targetry import AsyncTargetClient, TargetClient
 from targetry.errors import TransportError
 
-_TIMEOUT_S = 0.3
+_TIMEOUT_S = 0.15
 # Processor time of the loop on a slow machine; the aim is 0.01. asyncio decrypts one read of
 # 256 KiB, 11,000 records of a byte, in one iteration.
 _HELD_S = 0.1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from statistics import NormalDist
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -17,7 +18,8 @@ from targetry.report.inference.sample_size import Baseline, rates_sample
 from targetry.report.options import ReportOptions
 
 np = pytest.importorskip("numpy")
-norm = pytest.importorskip("scipy.stats").norm
+pytest.importorskip("scipy")
+NORMAL: Final = NormalDist()
 
 RATE = PlanOptions(baseline=Baseline(0.05), lift=0.1)
 
@@ -31,7 +33,12 @@ def test_plan_multiplies_the_formula_for_one_look() -> None:
 
 def test_uneven_shares_have_the_variance_of_each_rate_at_every_look() -> None:
     uneven = msgspec.structs.replace(RATE, shares=(90.0, 10.0))
-    whole = (norm.ppf(0.975) + norm.ppf(0.8)) ** 2 * (0.05 * 0.95 + 9 * 0.055 * 0.945) / 0.005**2 / 0.9
+    whole = (
+        (NORMAL.inv_cdf(0.975) + NORMAL.inv_cdf(0.8)) ** 2
+        * (0.05 * 0.95 + 9 * 0.055 * 0.945)
+        / 0.005**2
+        / 0.9
+    )
     assert make_plan(uneven).visitors == math.ceil(1.65 * whole)
     one_look = rates_sample(0.05, 0.055, 0.05, 0.8, 1 / 9) / 0.9
     assert make_plan(msgspec.structs.replace(uneven, fixed=True)).visitors == math.ceil(one_look)

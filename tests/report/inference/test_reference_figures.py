@@ -165,6 +165,7 @@ def test_holm_and_benjamini_hochberg_equal_statsmodels() -> None:
     assert (holm([]), benjamini_hochberg([])) == ([], [])
 
 
+@pytest.mark.slow  # for the import of scipy.stats, which takes a second
 @given(st.lists(st.floats(0, 1), max_size=12))
 @settings(max_examples=examples(60), deadline=None)
 def test_benjamini_hochberg_equals_scipy(p_values: list[float]) -> None:
