@@ -626,6 +626,16 @@ def test_two_ledgers_are_a_mistake(tmp_path: Path, command: str) -> None:
     assert "--data and --ledger are two ledgers; leave one out" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["report", "power --lift 5% --activity 1", "ledger prune --keep-days 9"])
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_address_of_postgresql_is_no_folder(command: str, scheme: str) -> None:
+    result = cli.run(*command.split(), "--data", f"{scheme}://127.0.0.1:1/none", width=200)
+
+    assert result.exit_code == 2
+    assert "'--data'" in result.stderr
+    assert "must be a folder; an address of PostgreSQL is for --ledger" in result.stderr
+
+
 def test_segments_of_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
     events = [msgspec.structs.replace(one, facts={"browser": "chrome"}) for one in SPLIT]
     targeted = (ExperienceDescription("0", "US"), ExperienceDescription("1", "Others"))

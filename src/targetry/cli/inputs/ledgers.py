@@ -9,12 +9,25 @@ import typer
 
 from targetry.cli.rendering.progress import progress_bar
 from targetry.ledger.event import ActivityDescription
-from targetry.ledger.location import open_upgraded
+from targetry.ledger.location import is_address_as_folder, open_upgraded
 from targetry.ledger.store import LedgerReader
+
+
+def _check_folder(folder: Path | None) -> Path | None:
+    if folder is not None and is_address_as_folder(folder):
+        raise typer.BadParameter("must be a folder; an address of PostgreSQL is for --ledger")
+    return folder
+
 
 LedgerFolder = Annotated[
     Path,
-    typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="DIR",
+        help="The folder in which the edge keeps its ledger.",
+        callback=_check_folder,
+    ),
 ]
 LedgerOfActivity = Annotated[
     Path | None,
@@ -24,6 +37,7 @@ LedgerOfActivity = Annotated[
         metavar="DIR",
         help="A ledger with the results so far; needs --activity.",
         show_default=False,
+        callback=_check_folder,
     ),
 ]
 LedgerLocation = Annotated[
@@ -31,7 +45,7 @@ LedgerLocation = Annotated[
     typer.Option(
         "--ledger",
         metavar="URL",
-        help="A ledger in PostgreSQL, such as postgresql://user@host/database, in place of --data.",
+        help="A ledger in PostgreSQL, such as postgresql://user@host/db, in place of --data.",
         show_default=False,
     ),
 ]

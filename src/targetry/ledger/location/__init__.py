@@ -22,6 +22,11 @@ def is_address(location: str | os.PathLike[str]) -> bool:
     return isinstance(location, str) and location.lower().startswith(SCHEMES)
 
 
+def is_address_as_folder(folder: str | os.PathLike[str]) -> bool:
+    """Return whether a folder is an address of PostgreSQL, whose slashes a path has joined."""
+    return Path(folder).parts[0:1] in [(scheme.rstrip("/"),) for scheme in SCHEMES]
+
+
 def ledger_folder(location: str | os.PathLike[str]) -> Path:
     """Return a location as a folder.
 
