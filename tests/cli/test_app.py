@@ -73,6 +73,14 @@ def test_short_option_shows_the_same_help(command: str) -> None:
     assert text_output(command, "-h", width=80) == text_output(command, "--help", width=80)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_complete_in_80_columns(command: str) -> None:
+    page = text_output(command, "--help", width=80)
+
+    assert re.findall(r"\S*\w…(?=\s)", page) == []
+    assert "<bool>" not in page
+
+
 @pytest.mark.parametrize("command", ["offers", "explain"])
 def test_every_argument_has_a_help_text(command: str) -> None:
     rows = [

@@ -10,19 +10,33 @@ import msgspec
 import pytest
 import typer
 
-from support.cli import run, text_output
+from support.cli import COMMAND, run, text_output
 from targetry.cli.edge import edge_options
 from targetry.edge.options import EdgeOptions, option_forms
 
 NOTHING_GIVEN = dict.fromkeys(EdgeOptions.__struct_fields__)
 
 
-def test_every_option_has_a_flag_and_a_variable_in_the_help() -> None:
+def test_every_option_is_in_the_help() -> None:
     page = text_output("edge", "--help", width=400)
     for form in option_forms():
         for flag in (form.flag or "").split("/"):
             assert re.search(rf"{flag}\s", page)
-        assert f"[env var: {form.variable}]" in page
+
+
+def test_variable_of_the_environment_has_the_name_of_its_option() -> None:
+    assert "--keep-days from TARGETRY_EDGE_KEEP_DAYS" in text_output("edge", "--help", width=200)
+    variables = {one.name: one.envvar for one in COMMAND.commands["edge"].params}
+    for name, flag in {**{one.name: one.flag for one in option_forms()}, "log": "--log"}.items():
+        text = "artifacts" if flag is None else flag.split("/")[0].removeprefix("--")
+        assert variables[name] == "TARGETRY_EDGE_" + text.upper().replace("-", "_")
+
+
+def test_address_of_postgresql_is_no_folder(tmp_path: Path) -> None:
+    result = run("edge", "--port", "0", "--data", "postgresql://127.0.0.1:1/none", width=200)
+
+    assert result.exit_code == 2
+    assert "'--data': must be a folder; an address of PostgreSQL is for --ledger" in result.stderr
 
 
 def test_defaults_are_those_of_the_struct() -> None:

@@ -7,12 +7,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from targetry.cli.commands import Commands
+from targetry.cli.commands import HELP_OPTIONS, Commands, leave_out_types_of_flags
 from targetry.cli.rendering.output import print_error, wrong_option
 from targetry.errors import OptionError, TargetError
 from targetry.version import __version__
-
-_CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
 class _Commands(TyperGroup):
@@ -20,6 +18,7 @@ class _Commands(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        leave_out_types_of_flags(self)
         self.commands = Commands()
 
     def invoke(self, ctx: Any) -> Any:
@@ -53,7 +52,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    context_settings=_CONTEXT,
+    context_settings={"help_option_names": HELP_OPTIONS},
 )
 
 

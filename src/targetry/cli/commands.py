@@ -28,6 +28,8 @@ _COMMANDS: Final = {
 }
 """Module and function, or `Typer` of a group, of each command, in the order of the help text."""
 
+HELP_OPTIONS: Final = ["-h", "--help"]
+
 _WITH_EXIT_1_FOR_USAGE: Final = frozenset({"diff", "shadow", "replay"})
 
 
@@ -59,12 +61,24 @@ def _load(name: str) -> Any:
     module, _, attribute = _COMMANDS[name].partition(":")
     found = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
-        command = typer.main.get_command(found)
-        command.name = name
-        return command
+        group: Any = typer.main.get_command(found)
+        group.name = name
+        for one in (group, *group.commands.values()):
+            leave_out_types_of_flags(one)
+        return group
     alone = typer.Typer(add_completion=False)
     alone.command(name, cls=_class_of(name))(found)
-    return typer.main.get_command(alone)
+    command = typer.main.get_command(alone)
+    leave_out_types_of_flags(command)
+    return command
+
+
+def leave_out_types_of_flags(command: Any) -> None:
+    """Remove `<bool>` from the help of a command's flags, which take no value."""
+    context = typer.Context(command, help_option_names=HELP_OPTIONS)
+    for one in command.get_params(context):
+        if getattr(one, "is_flag", False) and one.metavar is None:
+            one.metavar = ""
 
 
 def _class_of(name: str) -> Any:

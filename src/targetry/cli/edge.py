@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from targetry.edge.supervisor import EdgeWorkers
 
 _ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
+_PANELS: Final = {"record_": "Recorded requests", "ofrep_": "OpenFeature clients"}
 
 
 def edge(log: Literal["human", "json"], **given: Any) -> None:
     """Run a local edge: a server that Target SDKs of any language can talk to, without an account.
+
+    Options can come from the environment too: --keep-days from TARGETRY_EDGE_KEEP_DAYS.
 
     \b
     [bold]Examples[/]
@@ -76,11 +79,20 @@ def _parameter(form: OptionForm) -> inspect.Parameter:
         "help": text if setting.default is None else f"{text} Default: {setting.default}.",
         "metavar": setting.metavar,
         "envvar": form.variable,
+        "show_envvar": form.flag is None,  # the rule is above the options, whose texts need the room
         "show_default": setting.default is None,
     }
-    info = typer.Argument(**settings) if form.flag is None else typer.Option(form.flag, **settings)
+    if form.flag is None:
+        info = typer.Argument(**settings)
+    else:
+        info = typer.Option(form.flag, rich_help_panel=_panel(form.name), **settings)
     default = None if form.default == () else form.default
     return parameter(form.name, Annotated[_argument_type(form), info], default)
+
+
+def _panel(name: str) -> str | None:
+    """Return the heading of an option in the help text, None for that of most options."""
+    return next((title for prefix, title in _PANELS.items() if name.startswith(prefix)), None)
 
 
 def _argument_type(form: OptionForm) -> Any:
@@ -101,7 +113,12 @@ def _argument_type(form: OptionForm) -> Any:
 
 _LOG = Annotated[
     Literal["human", "json"],
-    typer.Option("--log", envvar=f"{ENVIRONMENT_PREFIX}LOG", help="Format of the log on stderr."),
+    typer.Option(
+        "--log",
+        envvar=f"{ENVIRONMENT_PREFIX}LOG",
+        show_envvar=False,
+        help="Format of the log on stderr.",
+    ),
 ]
 set_signature(edge, [*map(_parameter, option_forms()), parameter("log", _LOG, "human")])
 

@@ -68,7 +68,7 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Annotated[
         str | None,
         Setting(
-            "Address of a ledger in PostgreSQL, in place of `--data`: `postgresql://user@host/database` (extra `postgres`).",
+            "Address of a ledger in PostgreSQL, in place of `--data`: `postgresql://user@host/db` (extra `postgres`).",
             metavar="URL",
             default="none",
         ),
@@ -98,7 +98,7 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Setting(
             "Cluster number for tnt ids and `edgeHost`. SDKs then send requests to "
-            "`mboxedge<N>.tt.omtrdc.net`, so that name has to resolve to this edge.",
+            "`mboxedge<N>.tt.omtrdc.net` and that name has to resolve to this edge.",
             metavar="N",
             default="none",
         ),
@@ -210,7 +210,11 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     ofrep_targeting_key: Annotated[
         Literal["third-party-id", "tnt-id", "ecid"],
-        Setting("Id of the visitor that the targeting key of OpenFeature clients is."),
+        Setting(
+            "Id of the visitor that the targeting key of OpenFeature clients is: `third-party-id`, "
+            "`tnt-id` or `ecid`.",
+            metavar="KIND",
+        ),
     ] = "third-party-id"
     ofrep_targeting_key_parameter: Annotated[
         str | None,
@@ -219,15 +223,17 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     ofrep_impressions: Annotated[
         Literal["single", "none"],
         Setting(
-            "Evaluations of OpenFeature clients that count as impressions: those of a single flag, or none. "
-            "Evaluations of all flags at once never do."
+            "Evaluations of OpenFeature clients that count as impressions: those of a `single` flag, or "
+            "`none`. Evaluations of all flags at once never do.",
+            metavar="KIND",
         ),
     ] = "single"
     ofrep_reasons: Annotated[
         Literal["full", "strict"],
         Setting(
-            "Reasons that OpenFeature clients get: `strict` sends `UNKNOWN` for those that "
-            "the protocol's schema does not list, `DEFAULT` and `STALE`."
+            "Reasons that OpenFeature clients get: `full`, or `strict`, which sends `UNKNOWN` for those "
+            "that the protocol's schema does not list, `DEFAULT` and `STALE`.",
+            metavar="KIND",
         ),
     ] = "full"
 
