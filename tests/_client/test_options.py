@@ -172,7 +172,7 @@ REFUSED: dict[str, list[Any]] = {
     "polling_interval": NOT_A_DURATION,
     "maximum_wait_ready": [*NOT_A_DURATION, False],
     "artifact_location": [*NOT_A_PATH, "s3://bucket/rules.json"],
-    "artifact_payload": [3, ["list"], True],
+    "artifact_payload": [3, ["list"], True, "rules.json", "https://cdn.example/rules.bin", Path("rules")],
     "artifact_format": ["JSON", "zip", 3],
     "artifact_cache_dir": NOT_A_PATH,
     "artifact_max_bytes": NOT_A_COUNT,

@@ -287,6 +287,9 @@ def proxy(path: str, value: Any) -> str:
 
 def payload(path: str, value: Any) -> Mapping[str, Any] | bytes | str:
     """Validate the type of an artifact payload."""
+    is_name = isinstance(value, str) and value.lower().endswith((".json", ".bin"))
+    if is_name or isinstance(value, os.PathLike):
+        raise OptionError(path, "must be the artifact, not its file or URL; pass that as artifact_location")
     if not isinstance(value, (Mapping, bytes, str)):
         raise _wrong_type(path, "a dict, bytes or str", value)
     return value
