@@ -120,16 +120,14 @@ COHORT_SUMS: Final = (
 """Sums of each cohort: the columns of `cohort_sum` after its key."""
 
 
-def _recount_cohorts(row: str) -> str:
-    """Return the SQL that sums the cohorts of an activity whose shares have changed."""
-    return f"""
-    DELETE FROM cohort_sum WHERE activity_id = {row}id;
+# Sums the cohorts of an activity whose shares have changed.
+_RECOUNT_COHORTS: Final = f"""
+    DELETE FROM cohort_sum WHERE activity_id = NEW.id;
     INSERT INTO cohort_sum (activity_id, experience_id, day, entered, {", ".join(COHORT_SUMS)})
-    SELECT activity_id, experience_id, first_ms / {DAY_MS}, first_ms >= {row}shares_since_ms,
+    SELECT activity_id, experience_id, first_ms / {DAY_MS}, first_ms >= NEW.shares_since_ms,
         count(*), sum({HAS_CONVERTED.format(row="")}), sum(orders), total(units), total(micros), sum(unusable)
-    FROM participation WHERE activity_id = {row}id AND experience_id IS NOT NULL GROUP BY 1, 2, 3, 4;
-    """
-
+    FROM participation WHERE activity_id = NEW.id AND experience_id IS NOT NULL GROUP BY 1, 2, 3, 4;
+"""
 
 SUMS: Final = (
     """
@@ -179,13 +177,13 @@ SUMS: Final = (
     "CREATE INDEX event_of_order ON event (order_id) WHERE order_id IS NOT NULL",
     f"""
     CREATE TRIGGER describe_activity AFTER INSERT ON activity WHEN NEW.shares_since_ms > 0 BEGIN
-        {_recount_cohorts("NEW.")}
+        {_RECOUNT_COHORTS}
     END
     """,
     f"""
     CREATE TRIGGER change_shares AFTER UPDATE OF shares_since_ms ON activity
     WHEN OLD.shares_since_ms IS NOT NEW.shares_since_ms BEGIN
-        {_recount_cohorts("NEW.")}
+        {_RECOUNT_COHORTS}
     END
     """,
 )
