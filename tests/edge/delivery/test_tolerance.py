@@ -205,12 +205,11 @@ def test_scalar_is_coerced_to_the_type_of_its_field(given_: dict[str, Any], expe
 
 
 @each_case(
-    "time", [1_795_800_000_000, "2026-11-27T18:40:00Z", "2026-11-27 18:40:00+00:00", "2026-11-27T19:40+01:00"]
+    "time",
+    [1_795_804_800_000, "2026-11-27T18:40:00Z", "2026-11-27 18:40:00+00:00", "2026-11-27T19:40+01:00"],
 )
 def test_time_is_read_in_its_usual_forms(time: Any) -> None:
-    assert (
-        mbox_of(order={"id": "o", "time": time}).order.time.timestamp() == 1_795_804_800.0 or time == NOW_MS
-    )
+    assert mbox_of(order={"id": "o", "time": time}).order.time.timestamp() == 1_795_804_800.0
 
 
 def test_index_as_text_is_returned_as_number() -> None:
