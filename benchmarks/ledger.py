@@ -292,8 +292,8 @@ def main() -> None:
         keep(text)
 
 
-RECORDING = """An edge answers `POST /rest/v1/delivery` with one mbox and records its impression; edges, clients and
-PostgreSQL share the machine. Processor time is that of a request, the least of five runs by turns; ratios are the median of the rounds.
+RECORDING = """An edge answers `POST /rest/v1/delivery` with one mbox for the next of 5,000 visitors, and records the impression;
+edges, clients and PostgreSQL share the machine. Processor time is that of a request, the least of five runs by turns; ratios are the median of the rounds.
 Cores are those that edges, PostgreSQL and clients use together. The goals, 1.6× in SQLite and 2× in PostgreSQL, are
 for the larger number of connections, with which an edge answers the most requests/s; with the smaller one it waits for the disk."""
 REPORTING = """A report on {events:,} events of five activities in 30 days, without the start of Python: the best of three
