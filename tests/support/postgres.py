@@ -41,7 +41,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server and wait until it accepts connections."""
         settings = (
-            f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 "
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
             f"-c max_connections=40 {self._settings}"
         )
         log = self.folder / "log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ pytest.importorskip("scipy")
 
 
 def run(arguments: str, *more: str) -> Result:
-    return cli.run("power", *arguments.split(), *more, width=120)
+    return cli.run("power", *shlex.split(arguments), *more, width=120)
 
 
 def test_visitors_for_a_lift_are_printed() -> None:
@@ -127,12 +128,12 @@ def test_folder_has_the_cap_of_revenue(tmp_path: Path) -> None:
         return [one for one in made.stdout.splitlines() if not one.startswith("report it with")]
 
     for metric in ("revenue", "rpo"):
-        options = f"--metric {metric} -d {tmp_path / 'ledger'}"
+        options = f"--metric {metric} -d '{tmp_path / 'ledger'}'"
         made = lines(capped, options)
         assert made.pop(3) == "with the cap of the folder: revenue up to 15.00 counts"
         assert made == lines(plain, f"{options} --cap 15") != lines(plain, options)
         assert lines(capped, f"{options} --cap 10") == lines(plain, f"{options} --cap 10") != made
-    for more in (f"--metric orders -d {tmp_path / 'ledger'}", "--baseline 5%"):
+    for more in (f"--metric orders -d '{tmp_path / 'ledger'}'", "--baseline 5%"):
         assert lines(capped, more) == lines(plain, more)
 
 
@@ -152,10 +153,10 @@ def test_folder_has_the_metric_of_a_ledger(
     activity = HERO.replace("key: hero", f"key: hero\nname: Autumn\nid: 1\n{own}")
     files = {"hero.yaml": activity, "targetry.yaml": f"{SETTINGS}{settings}\n"}
     folder = str(write_files(tmp_path, files))
-    plain = f"--activity 1 --lift 20% -o json -d {ledger}"
+    plain = f"--activity 1 --lift 20% -o json -d '{ledger}'"
     expected = json.loads(run(f"{plain} --metric {metric}").stdout)
     for activity in ("1", "hero", "Autumn"):
-        made = run(f"--activity {activity} --lift 20% -o json -d {ledger} {options}", folder)
+        made = run(f"--activity {activity} --lift 20% -o json -d '{ledger}' {options}", folder)
         assert json.loads(made.stdout) == expected, activity
     assert expected["metric"] == metric
 
@@ -189,15 +190,15 @@ def test_capped_amounts_that_are_alike_have_no_deviation(tmp_path: Path) -> None
         opened.record([*outcome("0", 100, 0), *outcome("1", 100, 0)])
         opened.record([order(n, 20.0 + n) for n in range(100)])
     for metric, things in (("revenue", "visitors"), ("rpo", "orders")):
-        options = f"--activity 1 --metric {metric} --cap 15 --lift 20% -d {tmp_path}"
-        stderr = cli.run("power", *options.split(), width=300).stderr
+        options = f"--activity 1 --metric {metric} --cap 15 --lift 20% -d '{tmp_path}'"
+        stderr = cli.run("power", *shlex.split(options), width=300).stderr
         message = f"{metric}: all {things} of the control of activity '1' have the same value up to the cap of 15.00; choose a higher --cap"
         assert message in stderr
 
 
 def test_report_has_the_options_of_the_plan(ledger: Path, tmp_path: Path) -> None:
     def report(options: str, *more: str) -> str:
-        made = run(f"--activity 1 --lift 20% -d {ledger} {options}", *more)
+        made = run(f"--activity 1 --lift 20% -d '{ledger}' {options}", *more)
         (line,) = [one for one in made.stdout.splitlines() if one.startswith("report it with")]
         return line.partition("--planned ")[2].partition(" ")[2]
 
@@ -219,7 +220,7 @@ def test_report_has_the_options_of_the_plan(ledger: Path, tmp_path: Path) -> Non
 
 def test_activity_that_the_ledger_lacks_is_named_as_given(ledger: Path, tmp_path: Path) -> None:
     folder = str(write_files(tmp_path, {"hero.yaml": HERO.replace("key: hero", "key: hero\nid: 77")}))
-    result = cli.run("power", *f"--activity hero --lift 20% -d {ledger}".split(), folder, width=300)
+    result = cli.run("power", *shlex.split(f"--activity hero --lift 20% -d '{ledger}'"), folder, width=300)
     assert f"activity 'hero' (77) has no visitors in the ledger {ledger}" in result.stderr
 
 
@@ -243,8 +244,8 @@ def test_control_without_a_plan_is_named(tmp_path: Path) -> None:
         "2": "the control of activity '2' has no visitors",
         "3": "conversion: the control of activity '3' has no value above 0 yet",
     }.items():
-        options = f"--activity {key} --lift 20% -d {tmp_path}"
-        assert message in cli.run("power", *options.split(), width=300).stderr
+        options = f"--activity {key} --lift 20% -d '{tmp_path}'"
+        assert message in cli.run("power", *shlex.split(options), width=300).stderr
 
 
 def test_daily_visitors_are_those_since_the_shares_changed(tmp_path: Path) -> None:
@@ -295,7 +296,7 @@ def test_folder_is_compiled_once(ledger: Path, tmp_path: Path, monkeypatch: pyte
         activity_folder, "compile_activities", lambda *a, **b: calls.append(a) or compiled(*a, **b)
     )
     folder = str(write_files(tmp_path, {"hero.yaml": HERO.replace("key: hero", "key: hero\nid: 1")}))
-    assert run(f"--activity 1 --metric revenue --lift 20% -d {ledger}", folder).exit_code == 0
+    assert run(f"--activity 1 --metric revenue --lift 20% -d '{ledger}'", folder).exit_code == 0
     assert len(calls) == 1
 
 

@@ -33,6 +33,6 @@ def test_server_of_a_killed_process_ends_and_leaves_no_files() -> None:
         text=True,
     ) as process:
         assert process.stdout is not None
-        pid, folder = process.stdout.readline().split()
+        pid, folder = process.stdout.readline().rstrip().split(maxsplit=1)
         process.kill()
     wait_until(lambda: not Path(f"/proc/{pid}").exists() and not Path(folder).exists())
