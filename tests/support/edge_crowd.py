@@ -13,12 +13,13 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from support.edge import QUERY
 from support.edge_process import shown
-from support.edge_sockets import PATIENCE_S
+from support.edge_sockets import PATIENCE_S, wait_until
 from targetry.ledger.ledger import Ledger
 
 
@@ -70,6 +71,12 @@ class Crowd:
                 return answer.status == 200
             connection.close()
         return False
+
+
+def wait_for_more(crowds: Sequence[Crowd]) -> None:
+    """Wait until each crowd has ten more acknowledged events."""
+    until = [len(one.acknowledged) + 10 for one in crowds]
+    wait_until(lambda: all(len(one.acknowledged) >= n for one, n in zip(crowds, until, strict=True)))
 
 
 def check_ledger(folder: Path, acknowledged: list[str]) -> None:

@@ -74,6 +74,15 @@ class PostgresServer:
         """Create the files of the server."""
         _run("initdb", "-D", self._data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
 
+    def copy(self, server: PostgresServer) -> None:
+        """Copy the files of a running server, which this one then follows."""
+        source = f"host=127.0.0.1 port={server.port} user={_USER}"
+        _run("pg_basebackup", "-D", self._data, "-d", source, "-R", "-c", "fast", "--no-sync")
+
+    def promote(self) -> None:
+        """Let a standby take over."""
+        _run("pg_ctl", "promote", "-w", "-t", str(_TIMEOUT_S), "-D", self._data)
+
     @property
     def _data(self) -> str:
         return str(self.folder / "data")
@@ -94,17 +103,44 @@ def postgres_server(settings: str = _FOR_TESTS) -> Iterator[PostgresServer]:
     pytest.importorskip("psycopg")
     if program("initdb") is None or program("pg_ctl") is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with _folder() as folder:
+        server = PostgresServer(folder, free_port(), settings)
+        server.initialize()
+        with _running(server):
+            yield server
+
+
+@contextlib.contextmanager
+def standby_of(server: PostgresServer, settings: str = _FOR_TESTS) -> Iterator[PostgresServer]:
+    """Run a standby that follows a server.
+
+    Args:
+        server: The server, which runs.
+        settings: Further options of the standby.
+    """
+    with _folder() as folder:
+        standby = PostgresServer(folder, free_port(), settings)
+        standby.copy(server)
+        with _running(standby):
+            yield standby
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="targetry-", ignore_cleanup_errors=True) as name:
         if os.geteuid() == 0:
             shutil.chown(name, _USER)
-        server = PostgresServer(Path(name), free_port(), settings)
-        server.initialize()
-        with _guarded(name):
-            server.start()
-            try:
-                yield server
-            finally:
-                server.stop()
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _running(server: PostgresServer) -> Iterator[None]:
+    with _guarded(str(server.folder)):
+        server.start()
+        try:
+            yield
+        finally:
+            server.stop()
 
 
 def free_port() -> int:

@@ -10,9 +10,8 @@ from contextlib import ExitStack
 import pytest
 
 from support.cli import run
-from support.edge_crowd import Crowd
+from support.edge_crowd import Crowd, wait_for_more
 from support.edge_process import address, post, process, rest_of, shown
-from support.edge_sockets import wait_until
 from support.postgres import postgres_server
 from targetry.ledger.location import open_reader
 
@@ -23,12 +22,9 @@ def test_three_edges_lose_no_acknowledged_event_when_one_is_killed(url: str) -> 
         running = [stack.enter_context(process("--ledger", url)) for _ in range(3)]
         hosts = [address(one).removeprefix("http://") for one in running]
         crowds = [Crowd(host, size=2) for host in hosts]
-        wait_until(lambda: all(len(one.acknowledged) >= 10 for one in crowds))
+        wait_for_more(crowds)
         running[0].kill()
-        before = [len(one.acknowledged) for one in crowds[1:]]
-        wait_until(
-            lambda: all(len(one.acknowledged) >= n + 10 for one, n in zip(crowds[1:], before, strict=True))
-        )
+        wait_for_more(crowds[1:])
         for one in crowds:
             one.stop()
         for edge in running[1:]:

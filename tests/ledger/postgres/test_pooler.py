@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from support.edge_crowd import Crowd
+from support.edge_crowd import Crowd, wait_for_more
 from support.edge_process import address, process
 from support.edge_sockets import wait_until
 from support.ledger import event
@@ -84,17 +84,11 @@ def test_three_edges_behind_a_pooler_lose_no_acknowledged_event_when_it_restarts
         edges = [stack.enter_context(process("--ledger", behind(url, server, pool))) for _ in range(3)]
         crowds = [Crowd(address(one).removeprefix("http://"), size=1) for one in edges]
 
-        def wait_for_more() -> None:
-            before = [len(one.acknowledged) for one in crowds]
-            wait_until(
-                lambda: all(len(one.acknowledged) >= n + 10 for one, n in zip(crowds, before, strict=True))
-            )
-
-        wait_for_more()
+        wait_for_more(crowds)
         pool.kill()
         wait_until(lambda: all(one.failed for one in crowds))
         pool.start()
-        wait_for_more()
+        wait_for_more(crowds)
         for one in crowds:
             one.stop()
     with open_reader(url) as reader:
