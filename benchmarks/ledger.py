@@ -41,6 +41,7 @@ CHUNK = 500_000
 READING: dict[str, dict[str, Any]] = {
     "": {},
     ", days of a zone": {"options": {"zone": "Europe/Berlin"}},
+    ", by browser": {"by": "browser"},
     ", new and returning": {"by": "new"},
 }
 
