@@ -68,11 +68,13 @@ def test_cancellation_from_elsewhere_stays_a_cancellation() -> None:
 
 def test_progress_is_noted_before_the_task_is_cancelled() -> None:
     async def main() -> None:
-        limit, seen = limit_of(DeadlineTimer(asyncio.get_running_loop()), 0.01), []
+        loop = asyncio.get_running_loop()
+        limit, seen = limit_of(DeadlineTimer(loop), 3600), []
         task = asyncio.current_task()
         assert task is not None
         note: Callable[[], object] = lambda: seen.append(task.cancelling())  # noqa: E731
         limit.deadline.note_progress = note
+        loop.call_soon(limit.end)  # as the timer does at the deadline
         with pytest.raises(TimeoutError):
             await wait(limit)
         assert seen == [0]
