@@ -30,7 +30,8 @@ _MEMORY_BYTES: Final = 4 << 30  # several times what a run has at once
 _FACTORS: Final = {
     **dict.fromkeys(("_runtime", "batch", "contrib", "notifications", "otel", "report"), 2),
     **dict.fromkeys(("edge", TESTS.name), 3),
-    **dict.fromkeys(("cli", "e2e", "ledger"), 4),
+    **dict.fromkeys(("cli", "ledger"), 4),
+    "e2e": 7,  # mostly waits for time limits
     "differential": 15,
 }
 
