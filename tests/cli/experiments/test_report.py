@@ -445,6 +445,12 @@ def test_narrow_terminal_shows_all_columns(tmp_path: Path) -> None:
     assert "1,234" in text.split("Autumn", 1)[1]
 
 
+@pytest.mark.parametrize("options", [["--over-time"], ["--by", "new"]])
+def test_narrow_terminal_cuts_no_cell(shop: Path, options: list[str]) -> None:
+    text = text_output("-d", shop, *options, width=60)
+    assert re.findall(r"[a-z]…", text) == []  # headings are as narrow as the figures below them
+
+
 SIGNATURES = {"rates.png": b"\x89PNG\r\n", "rates.SVG": b"<?xml"}
 
 

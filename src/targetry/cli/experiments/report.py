@@ -222,8 +222,10 @@ def report(
             chosen = {one.id: one for one in map(made.activity, activity)}
             made = msgspec.structs.replace(made, activities=tuple(chosen.values()))
         segments = None if by is None else report_by_segment(reader, by, options, made.activities)
-    with working("Drawing the plot"):
-        boxes = "" if plot is None else write_plot(made, plot, segments)
+    boxes = ""
+    if plot is not None:
+        with working("Drawing the plot"):
+            boxes = write_plot(made, plot, segments)
     if not over_time:
         made = without_series(made)
     if output is ReportOutput.JSON:

@@ -91,7 +91,7 @@ def _table(report: Report, activity: ActivityReport) -> Table:
         table.add_column(heading, justify="right", overflow="fold")
     is_adjusted = is_compared and report.cuped is not None
     if is_adjusted:
-        table.add_column("Var.", justify="right")
+        table.add_column("Var.", justify="right", overflow="fold")
     if activity.orders:
         table.add_column("Orders", justify="right", overflow="fold")
     for one in activity.experiences:
@@ -207,7 +207,7 @@ def _print_days(out: Console, report: Report, activity: ActivityReport) -> None:
     table.add_column(f"Day, {report.zone}", overflow="fold")
     table.add_column("Experience", max_width=30, overflow="fold")
     for heading in ("Visitors", METRICS[activity.metric].label, "Lift", "p-value"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for one, look in rows:
         table.add_row(
             day_text(look.day),

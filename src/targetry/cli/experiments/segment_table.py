@@ -37,7 +37,7 @@ def print_segments(report: Report, segments: SegmentReport) -> None:
         table.add_column(segments.label, overflow="fold")
         table.add_column("Experience", max_width=30, overflow="fold")
         for heading in ("Visitors", METRICS[activity.metric].label, "Lift", "p-value"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", overflow="fold")
         compared = _compared(activity)
         for part, number, one in _rows(found):
             lift, interval, p_value = _lift(one, number, compared)
