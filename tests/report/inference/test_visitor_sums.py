@@ -11,10 +11,11 @@ from support.cases import each_case
 from support.ledger import ACTIVITY, event
 from targetry.errors import OptionError
 from targetry.ledger.event import LedgerEvent
-from targetry.ledger.sums import VisitorSums
+from targetry.ledger.sums import ActivitySums, VisitorSums
 from targetry.report.aggregation import aggregated
 from targetry.report.inference.cuped import adjusted_estimates
 from targetry.report.inference.estimates import Moments
+from targetry.report.inference.visitor_sums import cap_at_percentile
 from targetry.report.options import ReportOptions
 from targetry.report.report import ActivityReport, make_report
 
@@ -181,6 +182,12 @@ def test_cap_at_a_percentile_equals_that_cap() -> None:
         assert one.metrics["revenue"].mean == pytest.approx(other.metrics["revenue"].mean)
         assert one.metrics["rpo"].interval.low == pytest.approx(other.metrics["rpo"].interval.low)
         assert one.verdict == other.verdict
+
+
+@each_case("percentile, cap", [(0.55, 55.0), (0.9, 90.0), (0.999, 100.0), (1e-9, 1.0)])
+def test_cap_is_the_least_amount_of_that_part_of_the_buyers(percentile: float, cap: float) -> None:
+    buyers = [VisitorSums("1", "0", 0, True, 1, float(n), False, False, 0, 0.0) for n in range(1, 101)]
+    assert cap_at_percentile({"1": ActivitySums()}, buyers, percentile) == {"1": cap}
 
 
 def test_cap_at_a_percentile_counts_for_the_history_too() -> None:

@@ -59,7 +59,9 @@ def cap_at_percentile(
     for activity_id, found in buyers.items():
         amounts = sorted(one.revenue for one in found if one.revenue > 0)
         if amounts and activity_id in sums:
-            cap = caps[activity_id] = amounts[math.ceil(percentile * len(amounts)) - 1]
+            # Rounded, since 0.55 times 100 is a little more than 55.
+            place = math.ceil(round(percentile * len(amounts), 6)) - 1
+            cap = caps[activity_id] = amounts[max(0, place)]
             _cap(sums[activity_id], found, cap)
     return caps
 
