@@ -1,7 +1,8 @@
 """Lift of a mean over the control's, with the interval that inverts the test of the difference.
 
 The interval holds every lift L for which "the mean is (1 + L) times the control's" is not rejected
-(Fieller 1954). It excludes 0 exactly if the difference of the means is significant.
+(Fieller, "Some problems in interval estimation", Journal of the Royal Statistical Society B 16,
+1954). It excludes 0 exactly if the difference of the means is significant.
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""Corrections of p-values for the number of comparisons."""
+"""Corrections of p-values for the number of comparisons.
+
+- Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+  Statistics 6 (1979), 65-70.
+- Benjamini and Hochberg, "Controlling the false discovery rate: a practical and powerful approach
+  to multiple testing", Journal of the Royal Statistical Society B 57 (1995), 289-300.
+"""
 
 from __future__ import annotations
 

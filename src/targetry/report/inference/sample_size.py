@@ -1,4 +1,9 @@
-"""Sample sizes: visitors that a test needs to find a lift, and the lift that visitors can show."""
+"""Sample sizes: visitors that a test needs to find a lift, and the lift that visitors can show.
+
+The formulas for one look are those of Fleiss, Levin and Paik, "Statistical Methods for Rates and
+Proportions" (third edition, 2003, chapter 4), without a correction for continuity, and of two means
+whose variance is known.
+"""
 
 from __future__ import annotations
 

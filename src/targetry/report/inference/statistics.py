@@ -1,8 +1,10 @@
 """Statistics of a report: confidence intervals, lift, significance tests, sample ratio check.
 
-- A rate has Wilson's interval (Wilson 1927), which stays within 0..1 and is valid for few visitors.
-- A lift is the ratio of two rates less one; its interval is Katz's on the logarithm (Katz et al.
-  1978).
+- A rate has Wilson's interval (Wilson, "Probable inference, the law of succession, and statistical
+  inference", JASA 22, 1927), which stays within 0..1 and is valid for few visitors.
+- A lift is the ratio of two rates less one; its interval is that on the logarithm (Katz, Baptista,
+  Azen and Pike, "Obtaining confidence intervals for the risk ratio in cohort studies",
+  Biometrics 34, 1978).
 - Its two-sided p-value is that of Pearson's chi-square test without correction, or of Fisher's
   exact test if a group has an expectation below five conversions or five visitors without one.
 - The split is checked by a chi-square test of the visitors against the allocated shares.

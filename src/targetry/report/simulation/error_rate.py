@@ -22,9 +22,10 @@ HOLDS, EXCEEDED, UNCLEAR = "holds", "exceeded", "unclear"
 class ErrorRate(msgspec.Struct, frozen=True, rename="camel"):
     """Number of wrong runs, next to the rate that must not be exceeded.
 
-    `looks` is the number of looks in each run. `interval` is Clopper and Pearson's, at 99 %
-    confidence. `state` is `holds` if all of it is within the limit, `exceeded` if none of it is,
-    and otherwise `unclear`: more runs are needed.
+    `looks` is the number of looks in each run. `interval` is that of Clopper and Pearson, "The use
+    of confidence or fiducial limits illustrated in the case of the binomial" (Biometrika 26, 1934),
+    at 99 % confidence. `state` is `holds` if all of it is within the limit, `exceeded` if none of
+    it is, and otherwise `unclear`: more runs are needed.
     """
 
     name: str
