@@ -42,6 +42,10 @@ def test_form_without_a_place_asks_for_one() -> None:
     assert "Choose a place." in answer(web_client(), "/ask")
 
 
+def test_client_code_of_any_text_is_asked() -> None:
+    assert "oneClick" in answer(web_client(client="a&b +c"), f"{ASKED}&mbox=checkout-flags")
+
+
 def test_answer_has_content_and_reason() -> None:
     shown = answer(web_client(), f"{ASKED}&mbox=checkout-flags")
     assert "hero execute Hero: autumn sale › Everyday" in shown

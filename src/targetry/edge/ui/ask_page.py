@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -178,7 +179,7 @@ class AskPage:
         """Decide a question. Raises `RequestRejected`."""
         artifact, given_ms = self._artifact(form), form.now_ms()
         body = json.dumps(form.document(artifact.rules.experiences)).encode()
-        query = f"client={artifact.client}&sessionId={self._new_id()}"
+        query = urlencode({"client": artifact.client, "sessionId": self._new_id()})
         parsed = parse_request(body, query, ArtifactRegistry([artifact]))
         if isinstance(parsed, DeliveryResult):
             raise RequestRejected(parsed.status, str(msgspec.json.decode(parsed.body)["message"]))
