@@ -29,7 +29,7 @@ def run_in(url: str, *statements: str) -> list[tuple[Any, ...]]:
 
 
 def test_server_that_is_stopped_is_unreachable_and_another_connection_is_opened(url: str) -> None:
-    with PostgresLedger.open(url, answer_timeout_s=0.3) as ledger:
+    with PostgresLedger.open(url, answer_timeout_s=1) as ledger:
         ledger.record([event("before")])
         ((pid,),) = run_in(
             url,
