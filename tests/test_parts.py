@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.parts import NO_TESTS, files_of_part, run, weight
+from support.parts import NO_TESTS, files_of_part, run, temporary_files, weight
 
 TESTS = Path(__file__).parent
 
@@ -46,3 +47,30 @@ def test_output_and_exit_code_are_those_of_the_parts(
     assert re.fullmatch(r"2 parts, 1 of them failed: 1 passed, 1 failed in [0-9.]+s", last)
     assert run(1, 2, [*alone, "-k", "test_a", str(tmp_path)]) == 0
     assert run(1, 2, [*alone, "-k", "nothing", str(tmp_path)]) == NO_TESTS
+
+
+def test_temporary_files_are_in_the_folder_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    with temporary_files(tmp_path, 0):
+        made = Path(os.environ["TMPDIR"])
+        (made / "file").touch()
+        assert made.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+    assert "TMPDIR" not in os.environ
+
+
+def test_given_folder_of_temporary_files_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "given")
+    with temporary_files(tmp_path, 0):
+        assert os.environ["TMPDIR"] == "given"
+
+
+def test_folder_that_is_small_or_missing_gets_no_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    for folder, least_bytes in ((tmp_path, 1 << 62), (tmp_path / "missing", 0)):
+        with temporary_files(folder, least_bytes):
+            assert "TMPDIR" not in os.environ

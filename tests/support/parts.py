@@ -76,7 +76,7 @@ def run(processes: int, parts: int, arguments: Sequence[str]) -> int:
     began = time.monotonic()
     codes = list[int]()
     outcomes = Counter[str]()
-    with _temporary_files(), ThreadPoolExecutor(processes) as pool:
+    with temporary_files(_MEMORY, _MEMORY_BYTES), ThreadPoolExecutor(processes) as pool:
         running = [pool.submit(_run_part, f"{number + 1}/{parts}", arguments) for number in range(parts)]
         try:
             for done in as_completed(running):
@@ -103,26 +103,29 @@ def outcomes_of(output: str) -> Counter[str]:
 
 
 @contextlib.contextmanager
-def _temporary_files() -> Iterator[None]:
-    """Keep temporary files of tests in memory, if there is enough and `TMPDIR` is not set.
+def temporary_files(folder: Path, least_bytes: int) -> Iterator[None]:
+    """Let tests have their temporary files in a folder, unless `TMPDIR` names another one.
 
-    Ledgers wait for the disk at each commit, which takes as long as all else of their tests.
+    Args:
+        folder: A folder in memory. Ledgers wait for a disk at each commit, which takes as long as
+            all else of their tests.
+        least_bytes: The folder is used if it has at least this much space.
     """
-    if "TMPDIR" in os.environ or not _is_usable(_MEMORY):
+    if "TMPDIR" in os.environ or not _is_usable(folder, least_bytes):
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="targetry-", dir=_MEMORY, ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # PostgreSQL runs as another user if the tests run as root
-        os.environ["TMPDIR"] = folder
+    with tempfile.TemporaryDirectory(prefix="targetry-", dir=folder, ignore_cleanup_errors=True) as made:
+        Path(made).chmod(0o711)  # PostgreSQL runs as another user if the tests run as root
+        os.environ["TMPDIR"] = made
         try:
             yield
         finally:
             del os.environ["TMPDIR"]
 
 
-def _is_usable(folder: Path) -> bool:
-    """Return whether a folder takes the temporary files, among them programs that tests run."""
-    if not os.access(folder, os.W_OK | os.X_OK) or shutil.disk_usage(folder).free < _MEMORY_BYTES:
+def _is_usable(folder: Path, least_bytes: int) -> bool:
+    """Return whether a folder has the space, and can have the programs that tests write and run."""
+    if not os.access(folder, os.W_OK | os.X_OK) or shutil.disk_usage(folder).free < least_bytes:
         return False
     return not os.statvfs(folder).f_flag & os.ST_NOEXEC
 
