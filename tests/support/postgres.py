@@ -42,7 +42,7 @@ class PostgresServer:
         """Start the server and wait until it accepts connections."""
         settings = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
-            f"-c max_connections=40 {self._settings}"
+            f"-c max_connections=40 -c dynamic_shared_memory_type=mmap {self._settings}"
         )
         log = self.folder / "log"
         command = ["start", "-w", "-t", str(_TIMEOUT_S), "-D", self._data, "-l", str(log), "-o", settings]
