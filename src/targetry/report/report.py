@@ -29,14 +29,23 @@ from targetry.report.inference.statistics import (
     sample_ratio,
 )
 from targetry.report.inference.visitor_sums import HistoricCohort, add_history, cap_at_percentile
-from targetry.report.looks import cumulate
+from targetry.report.looks import Totals, cumulate
 from targetry.report.options import DEFAULT_METRIC, ReportOptions
-from targetry.report.series import AmountBin, SplitLook, amount_bins, split_over_time, verdict_days
+from targetry.report.series import (
+    AmountBin,
+    SplitLook,
+    amount_bins,
+    days_left,
+    idle_days,
+    split_over_time,
+    verdict_days,
+    visitors_of,
+    visitors_until,
+)
 
 TARGETED: Final = "landing"
 """Type of an activity that compares nothing: its experiences have audiences of their own."""
 
-_RECENT_DAYS: Final = 14
 _CLOCK_MS: Final = 3_600_000  # by which the clocks of edges are allowed to differ
 # Days since 1970 of the milliseconds that are the seconds of a time between 2001 and 2096.
 _SECONDS_FROM_DAY: Final = 11
@@ -420,14 +429,14 @@ def _activity(
         shares_since_ms=activity.shares_since_ms,
         sample_ratio=split,
         experiences=tuple(_experiences(rows, latest, compared, options, others)),
-        compared=_visitors(latest),
-        days_left=_days_left(past, today, options),
-        idle_days=_idle_days(past, today),
+        compared=visitors_of(latest),
+        days_left=days_left(past, today, options.planned),
+        idle_days=idle_days(past, today),
         capped=sum(one.capped for one in latest),
         cut=math.fsum(one.cut for one in latest),
         largest_part=_largest_part(latest),
-        from_future=_visitors(latest) - _visitors_until(totals, today),
-        in_seconds=_visitors_until(totals, _SECONDS_TO_DAY) - _visitors_until(totals, _SECONDS_FROM_DAY - 1),
+        from_future=visitors_of(latest) - visitors_until(totals, today),
+        in_seconds=visitors_until(totals, _SECONDS_TO_DAY) - visitors_until(totals, _SECONDS_FROM_DAY - 1),
         split_over_time=looks if options.over_time and split is not None else None,
         planned=options.planned,
         metric=options.primary_metric,
@@ -458,35 +467,6 @@ def _parts(shares: Sequence[float | None]) -> dict[int, float]:
     if not shares or not shares[0]:
         return {}
     return {place: (shares[0] + share) / whole for place, share in enumerate(shares) if place and share}
-
-
-def _visitors(sums: Iterable[Cohort]) -> int:
-    return sum(one.visitors for one in sums)
-
-
-def _visitors_until(totals: Sequence[tuple[int, Sequence[Cohort]]], day: float) -> int:
-    """Return the visitors up to a day, in days since 1970."""
-    return _visitors(next((sums for at, sums in reversed(totals) if at <= day), ()))
-
-
-def _days_left(
-    totals: Sequence[tuple[int, Sequence[Cohort]]], today: float, options: ReportOptions
-) -> int | None:
-    """Return the days until the plan is reached, at the rate of the last two weeks."""
-    if options.planned is None or not totals:
-        return None
-    visitors = _visitors(totals[-1][1])
-    if visitors >= options.planned:
-        return 0
-    last = totals[-1][0] + _idle_days(totals, today)
-    recent = visitors - _visitors_until(totals, last - _RECENT_DAYS)
-    days = min(_RECENT_DAYS, last - totals[0][0] + 1)
-    return math.ceil((options.planned - visitors) * days / recent) if recent else None
-
-
-def _idle_days(totals: Sequence[tuple[int, Sequence[Cohort]]], today: float) -> int:
-    """Return the days between that of the latest visitor and today, which has only begun."""
-    return int(max(0, today - 1 - totals[-1][0])) if totals and math.isfinite(today) else 0
 
 
 def _largest_part(latest: Sequence[Cohort]) -> float:
@@ -600,7 +580,7 @@ def _sample(count: ExperienceSums) -> Sample | None:
 
 
 def _split(
-    rows: list[_Row], totals: Sequence[tuple[int, Sequence[Cohort]]], options: ReportOptions
+    rows: list[_Row], totals: Totals, options: ReportOptions
 ) -> tuple[SampleRatio | None, tuple[SplitLook, ...]]:
     """Check the split between the experiences that have a share, also after each day."""
     shares = {position: one.share for position, (one, _) in enumerate(rows) if one.share}

@@ -1,8 +1,9 @@
-"""Figures after each day that involve several experiences: the split, and the day of a verdict."""
+"""Figures after each day that involve several experiences: traffic, split, and day of a verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -11,9 +12,11 @@ from targetry.ledger.sums import AMOUNT_BINS, Cohort
 from targetry.report.comparison import MetricReport
 from targetry.report.inference.multiple_comparisons import holm
 from targetry.report.inference.split_check import split_p_value
+from targetry.report.looks import Totals
 from targetry.report.options import ReportOptions
 
 _SIGNIFICANT: Final = ("better", "worse")
+_RECENT_DAYS: Final = 14
 
 
 class SplitLook(msgspec.Struct, frozen=True, rename="camel"):
@@ -35,9 +38,7 @@ class AmountBin(msgspec.Struct, frozen=True):
     buyers: int
 
 
-def split_over_time(
-    totals: Sequence[tuple[int, Sequence[Cohort]]], shares: Mapping[int, float], *, fixed: bool
-) -> tuple[SplitLook, ...]:
+def split_over_time(totals: Totals, shares: Mapping[int, float], *, fixed: bool) -> tuple[SplitLook, ...]:
     """Return the split after each day.
 
     Args:
@@ -60,6 +61,46 @@ def amount_bins(amounts: Mapping[int, int]) -> tuple[AmountBin, ...]:
         AmountBin(10 ** (place / AMOUNT_BINS), 10 ** ((place + 1) / AMOUNT_BINS), buyers)
         for place, buyers in sorted(amounts.items())
     )
+
+
+def visitors_of(sums: Iterable[Cohort]) -> int:
+    """Return the visitors of all experiences."""
+    return sum(one.visitors for one in sums)
+
+
+def visitors_until(totals: Totals, day: float) -> int:
+    """Return the visitors of all experiences up to a day, in days since 1970."""
+    return visitors_of(next((sums for at, sums in reversed(totals) if at <= day), ()))
+
+
+def days_left(totals: Totals, today: float, planned: int | None) -> int | None:
+    """Return the days until a plan is reached, at the rate of the last two weeks.
+
+    Args:
+        totals: The sums of all experiences after each day up to today.
+        today: The day of the report, in days since 1970; infinite if it is not known.
+        planned: The planned visitors, None without a plan.
+
+    Returns:
+        The days, 0 if the plan is reached; None without a plan or without recent visitors.
+    """
+    if planned is None or not totals:
+        return None
+    visitors = visitors_of(totals[-1][1])
+    if visitors >= planned:
+        return 0
+    last = totals[-1][0] + idle_days(totals, today)
+    recent = visitors - visitors_until(totals, last - _RECENT_DAYS)
+    days = min(_RECENT_DAYS, last - totals[0][0] + 1)
+    return math.ceil((planned - visitors) * days / recent) if recent else None
+
+
+def idle_days(totals: Totals, today: float) -> int:
+    """Return the days between that of the latest visitor and today, which has only begun.
+
+    Arguments are as of `days_left`; 0 if today is not known.
+    """
+    return int(max(0, today - 1 - totals[-1][0])) if totals and math.isfinite(today) else 0
 
 
 def verdict_days(
