@@ -40,8 +40,8 @@ class PlanOptions(msgspec.Struct, frozen=True, kw_only=True):
         fixed: Whether the test is looked at once, at its end.
 
     Raises:
-        OptionError: A value has the wrong type or range, or `lift` and `visitors` are both given or
-            both missing.
+        OptionError: A value is out of range, or `lift` and `visitors` are both given or both
+            missing.
     """
 
     baseline: Baseline
