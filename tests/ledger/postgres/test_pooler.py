@@ -14,7 +14,8 @@ from support.pgbouncer import Pooler, pooler
 from support.postgres import PostgresServer
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.location import open_reader
-from targetry.ledger.postgres import connection
+from targetry.ledger.postgres import pooler as pooler_checks
+from targetry.ledger.postgres.connection import connect
 from targetry.ledger.postgres.ledger import PostgresLedger
 from targetry.ledger.postgres.retention import prune_postgres
 
@@ -46,8 +47,8 @@ def test_connection_of_a_pooler_has_the_settings_of_a_direct_one(
 ) -> None:
     with (
         pooler(server, "pool_mode = session") as pool,
-        connection.connect(url, reads=reads) as direct,
-        connection.connect(behind(url, server, pool), reads=reads) as pooled,
+        connect(url, reads=reads) as direct,
+        connect(behind(url, server, pool), reads=reads) as pooled,
     ):
         found = [[one.execute(f"SHOW {name}").fetchone() for name in SETTINGS] for one in (direct, pooled)]
     assert found[0] == found[1]
@@ -67,7 +68,7 @@ def test_pooler_that_shares_connections_is_refused_at_the_start(
 def test_pooler_with_too_few_connections_is_reported(
     server: PostgresServer, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_POOL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(pooler_checks, "_POOL_TIMEOUT_S", 0.2)
     with (
         pooler(server, "pool_mode = session", "default_pool_size = 1") as pool,
         pytest.raises(LedgerError, match=r"gives no connection within .* at least four") as caught,

@@ -1,35 +1,26 @@
-"""Connections to a ledger in PostgreSQL: time limits, and translation of errors.
+"""Connections to a ledger in PostgreSQL, with their settings and time limits.
 
 Each wait is bounded: for the connection, for a statement, and for a server that does not answer.
 
-A connection pooler takes no options with a connection, so a statement sets them. It has to be in
-session mode, or other programs would get them, too.
+A connection pooler takes no options with a connection, so a statement sets them.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from functools import cache
 from typing import Any, Final
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.errors import OptionError
-from targetry.ledger.errors import FULL, LOCKED, READ_ONLY, UNUSABLE, LedgerError
-from targetry.ledger.postgres.answer_limit import AnswerLimit
+from targetry.ledger.postgres.pooler import check_pooler, pool_limit
 
 SCHEMES: Final = ("postgresql://", "postgres://")
 """Beginnings of an address of a ledger in PostgreSQL."""
 
-UNREACHABLE: Final = "unreachable"
 _CONNECT_TIMEOUT_S: Final = 5
-_POOL_TIMEOUT_S: Final = 10.0  # of a first connection, which a pooler opens then
 _STATEMENT_TIMEOUT_MS: Final = 10_000
 _LOCK_TIMEOUT_MS: Final = 5_000
 _IDLE_S: Final = 10
 _NO_OPTIONS: Final = "unsupported startup parameter"  # message of PgBouncer
-# SQLSTATE → reason
-_REASONS: Final = {"53100": FULL, "53200": FULL, "25006": READ_ONLY, "55P03": LOCKED, "40P01": LOCKED}
 
 
 def connect(url: str, *, reads: bool = False) -> Any:
@@ -78,91 +69,12 @@ def connect(url: str, *, reads: bool = False) -> Any:
         if _NO_OPTIONS not in str(error):
             raise
     address = conninfo.make_conninfo("", **merged)
-    _check_pooler(address)
+    check_pooler(address)
     connection = psycopg.connect(address, autocommit=True)
     try:
-        with _pool_limit(connection, address):
+        with pool_limit(connection, address):
             connection.execute("; ".join(f"SET {name} = {value}" for name, value in settings.items()))
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-@cache
-def _check_pooler(address: str) -> None:
-    """Check that a pooler gives each connection a server's process of its own.
-
-    Raises:
-        LedgerError: It is not in session mode, or has too few connections.
-        psycopg.Error: The server cannot be reached.
-    """
-    import psycopg
-
-    processes = set()
-    with contextlib.ExitStack() as stack:
-        for _ in range(2):
-            connection = psycopg.connect(address, autocommit=True)
-            stack.enter_context(contextlib.closing(connection))
-            with _pool_limit(connection, address):
-                processes.add(connection.execute("SELECT pg_backend_pid()").fetchone())
-    if len(processes) == 1:
-        raise LedgerError(
-            UNUSABLE,
-            f"the ledger {ledger_name(address)}: the connection pooler is not in session mode, so settings and locks "
-            "of the ledger would reach other programs; set pool_mode = session for it, or connect to the server itself",
-        )
-
-
-@contextlib.contextmanager
-def _pool_limit(connection: Any, address: str) -> Iterator[None]:
-    """Limit the wait for a connection of a pooler, which it gives with the first statement."""
-    from psycopg import OperationalError
-
-    limit = AnswerLimit(_POOL_TIMEOUT_S)
-    limit.watch(connection)
-    try:
-        yield
-    except OperationalError as error:
-        if not limit.has_expired:
-            raise
-        raise LedgerError(
-            UNREACHABLE,
-            f"the ledger {ledger_name(address)}: the connection pooler gives no connection within "
-            f"{limit.timeout_s:g} s; let it open at least four for each edge",
-        ) from error
-    finally:
-        limit.end()
-        limit.release()
-
-
-def ledger_name(url: str) -> str:
-    """Return the server and the database of an address, without its password."""
-    with importing_extra("postgres"):
-        from psycopg import conninfo
-    parts = conninfo.conninfo_to_dict(url)
-    return f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
-
-
-def translate(url: str, error: BaseException) -> LedgerError:
-    """Return an error of `psycopg` or of the system as a `LedgerError`."""
-    if isinstance(error, LedgerError):
-        return type(error)(error.reason, error.text)
-    state = getattr(error, "sqlstate", None)
-    reason = _REASONS.get(state or "", UNUSABLE)
-    if state is None or state[:2] in ("08", "57"):  # no connection, or the server is ending
-        reason = UNREACHABLE
-    primary = getattr(getattr(error, "diag", None), "message_primary", None)  # without the statement
-    detail = " ".join(str(primary or error).split()) or type(error).__name__
-    return LedgerError(reason, f"the ledger {ledger_name(url)}: {detail}")
-
-
-@contextlib.contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Raise errors of `psycopg` as `LedgerError`."""
-    with importing_extra("postgres"):
-        import psycopg
-    try:
-        yield
-    except (psycopg.Error, OSError) as error:
-        raise translate(url, error) from error

@@ -26,14 +26,9 @@ from targetry.ledger.errors import LOCKED, LedgerError
 from targetry.ledger.event import ActivityDescription, LedgerEvent, Row
 from targetry.ledger.group_commit import GroupCommit, Write
 from targetry.ledger.postgres.answer_limit import AnswerLimit
-from targetry.ledger.postgres.connection import (
-    UNREACHABLE,
-    connect,
-    ledger_name,
-    translate,
-    translated,
-)
+from targetry.ledger.postgres.connection import connect
 from targetry.ledger.postgres.counting import count_events
+from targetry.ledger.postgres.errors import UNREACHABLE, ledger_name, translate, translated
 from targetry.ledger.postgres.reader import PostgresReader
 from targetry.ledger.postgres.schema import has_tables, migrate
 from targetry.ledger.store import EventStore, discard_key, shares_differ

@@ -17,8 +17,9 @@ from targetry.ledger.event import (
     LedgerEvent,
     event_of_row,
 )
-from targetry.ledger.postgres.connection import connect, translated
+from targetry.ledger.postgres.connection import connect
 from targetry.ledger.postgres.counting import FORMAT, count_events, waiting_events
+from targetry.ledger.postgres.errors import translated
 from targetry.ledger.postgres.schema import (
     FACTS_FORMAT,
     SEGMENTS_FORMAT,

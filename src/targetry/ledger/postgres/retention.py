@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from targetry.ledger.database import Progress, no_progress
 from targetry.ledger.postgres import counting
-from targetry.ledger.postgres.connection import connect, translated
+from targetry.ledger.postgres.connection import connect
+from targetry.ledger.postgres.errors import translated
 from targetry.ledger.postgres.schema import check_exists, migrate
 from targetry.ledger.retention import ErasureResult, cutoff_ms
 

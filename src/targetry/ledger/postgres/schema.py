@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from targetry.ledger.errors import FOREIGN, UNUSABLE, LedgerError, LedgerVersionError, NoLedgerError
-from targetry.ledger.postgres.connection import ledger_name
 from targetry.ledger.postgres.counting import FORMAT, IS_IMPRESSION, SEGMENT_KEY, SUM_SEGMENTS
+from targetry.ledger.postgres.errors import ledger_name
 
 SUMS_FORMAT: Final = 2
 """The first format that holds sums."""
