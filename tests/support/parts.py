@@ -115,7 +115,7 @@ def temporary_files(folder: Path, least_bytes: int) -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="targetry-", dir=folder, ignore_cleanup_errors=True) as made:
-        Path(made).chmod(0o711)  # PostgreSQL runs as another user if the tests run as root
+        Path(made).chmod(0o1777)  # as /tmp: if root runs the tests, PostgreSQL is another user
         os.environ["TMPDIR"] = made
         try:
             yield
