@@ -32,6 +32,16 @@ def test_variable_of_the_environment_has_the_name_of_its_option() -> None:
         assert variables[name] == "TARGETRY_EDGE_" + text.upper().replace("-", "_")
 
 
+@pytest.mark.parametrize("value", ["many", "99999999"])
+def test_wrong_value_of_a_variable_names_the_variable(value: str) -> None:
+    of_variable = run("edge", TARGETRY_EDGE_PORT=value, width=200)
+    of_option = run("edge", "--port", value, width=200)
+
+    assert of_variable.exit_code == of_option.exit_code == 2
+    assert "'--port' or TARGETRY_EDGE_PORT: " in of_variable.stderr
+    assert "'--port': " in of_option.stderr
+
+
 def test_address_of_postgresql_is_no_folder(tmp_path: Path) -> None:
     result = run("edge", "--port", "0", "--data", "postgresql://127.0.0.1:1/none", width=200)
 

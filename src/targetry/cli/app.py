@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from targetry.cli.commands import HELP_OPTIONS, Commands, leave_out_types_of_flags
-from targetry.cli.rendering.output import print_error, wrong_option
+from targetry.cli.rendering.output import print_error
 from targetry.errors import OptionError, TargetError
 from targetry.version import __version__
 
@@ -28,20 +29,30 @@ class _Commands(TyperGroup):
             command = self.commands.get(str(ctx.invoked_subcommand))
             option = None if command is None else _option_of(command, error.path)
             if option is not None:
-                raise wrong_option(option, error.reason) from error
+                raise typer.BadParameter(error.reason, param_hint=_hint(option)) from error
             raise typer.BadParameter(str(error)) from error
+        except typer.BadParameter as error:
+            if error.param is not None and error.param.envvar:
+                error.param_hint = _hint(error.param)
+            raise
         except TargetError as error:
             print_error(str(error))
             raise typer.Exit(1) from error
 
 
-def _option_of(command: Any, path: str) -> str | None:
+def _hint(option: Any) -> str:
+    """Return the name of an option and of its variable, if that is in the environment."""
+    name = f"'{max(option.opts, key=len)}'"
+    return f"{name} or {option.envvar}" if os.environ.get(option.envvar or "") else name
+
+
+def _option_of(command: Any, path: str) -> Any:
     """Return the option that sets a field, of a command or of the commands of a group."""
     name = {"path": "out"}.get(path, path)
     option = f"--{name.replace('_', '-')}"
     for one in command.params:
         if option in one.opts or (one.name == name and one.opts[0].startswith("-")):
-            return str(max(one.opts, key=len))
+            return one
     options = (_option_of(one, path) for one in getattr(command, "commands", {}).values())
     return next((option for option in options if option is not None), None)
 
