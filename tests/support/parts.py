@@ -31,7 +31,7 @@ _FACTORS: Final = {
     **dict.fromkeys(("_runtime", "batch", "contrib", "notifications", "otel", "report"), 2),
     **dict.fromkeys(("edge", TESTS.name), 3),
     **dict.fromkeys(("cli", "ledger"), 4),
-    "e2e": 7,  # mostly waits for time limits
+    "e2e": 10,  # mostly waits for time limits
     "differential": 15,
 }
 
