@@ -27,7 +27,7 @@ from targetry.edge.ofrep.settings import OfrepSettings, ofrep_settings
 from targetry.edge.options import EdgeOptions
 from targetry.errors import OptionError
 from targetry.geo.maxmind import GeoDatabase
-from targetry.ledger.location import is_address, is_address_as_folder, open_ledger
+from targetry.ledger.location import folder_mistake, is_address, open_ledger
 from targetry.ledger.postgres.retention import prune_postgres
 from targetry.ledger.retention import Retention, RetentionTask, prune_shared
 from targetry.ledger.store import EventStore
@@ -280,8 +280,8 @@ def _check_needed(options: EdgeOptions) -> None:
 
 
 def _check_ledger(options: EdgeOptions) -> None:
-    if options.data is not None and is_address_as_folder(options.data):
-        raise OptionError("data", "must be a folder; an address of PostgreSQL is for --ledger")
+    if options.data is not None and (mistake := folder_mistake(options.data)) is not None:
+        raise OptionError("data", mistake)
     if options.ledger is None:
         return
     if not is_address(options.ledger):

@@ -9,13 +9,13 @@ import typer
 
 from targetry.cli.rendering.progress import progress_bar
 from targetry.ledger.event import ActivityDescription
-from targetry.ledger.location import is_address_as_folder, open_upgraded
+from targetry.ledger.location import folder_mistake, open_upgraded
 from targetry.ledger.store import LedgerReader
 
 
 def _check_folder(folder: Path | None) -> Path | None:
-    if folder is not None and is_address_as_folder(folder):
-        raise typer.BadParameter("must be a folder; an address of PostgreSQL is for --ledger")
+    if folder is not None and (mistake := folder_mistake(folder)) is not None:
+        raise typer.BadParameter(mistake)
     return folder
 
 

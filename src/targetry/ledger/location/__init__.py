@@ -22,9 +22,11 @@ def is_address(location: str | os.PathLike[str]) -> bool:
     return isinstance(location, str) and location.lower().startswith(SCHEMES)
 
 
-def is_address_as_folder(folder: str | os.PathLike[str]) -> bool:
-    """Return whether a folder is an address of PostgreSQL, whose slashes a path has joined."""
-    return Path(folder).parts[0:1] in [(scheme.rstrip("/"),) for scheme in SCHEMES]
+def folder_mistake(folder: str | os.PathLike[str]) -> str | None:
+    """Return what is wrong with a folder that is an address, whose slashes a path has joined."""
+    if Path(folder).parts[0:1] not in [(scheme.rstrip("/"),) for scheme in SCHEMES]:
+        return None
+    return "must be a folder; an address of PostgreSQL is for --ledger"
 
 
 def ledger_folder(location: str | os.PathLike[str]) -> Path:
